@@ -1,0 +1,1 @@
+"""The command `precedent`, one thin file a verb group."""

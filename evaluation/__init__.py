@@ -1,0 +1,1 @@
+"""Metrics, reports, gates and public benchmarks."""

@@ -1,0 +1,1 @@
+"""Figures on public data, as a command and as scripts."""

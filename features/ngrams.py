@@ -1,0 +1,246 @@
+"""Word and character n-grams of a text as TF-IDF weighted sparse rows, the same in training and in serving.
+
+The vocabulary holds 64-bit hashes, never text: nothing of a ticket can be read from a release, and rows are computed
+with whole-array operations. Terms are kept when they occur in at least ``min_df`` tickets, of two customers where
+customers are known (DESIGN, decision 3). Weights are those of scikit-learn's ``TfidfVectorizer(sublinear_tf=True)``;
+character n-grams are its ``char_wb`` ones: within a word and the space on either side.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORD_NGRAMS = (1, 2)
+CHAR_NGRAMS = (3, 4, 5)
+VECTORIZER_VERSION = "1"
+
+_WORD = re.compile(r"\w+")
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: Knuth's multiplicative hashing
+_SPACE = np.uint64(32)
+
+Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class SparseRows:
+    """Rows in compressed sparse form, as ``scipy.sparse.csr_matrix`` takes them, without needing scipy.
+
+    Attributes
+    ----------
+    indptr : ndarray of int64, shape (n_rows + 1,)
+    indices : ndarray of int32, shape (nnz,)
+    data : ndarray of float32, shape (nnz,)
+    n_columns : int
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    data: NDArray[np.float32]
+    n_columns: int
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def dot(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Multiply by a dense matrix.
+
+        Parameters
+        ----------
+        weights : ndarray of float32, shape (n_columns, n_outputs)
+
+        Returns
+        -------
+        ndarray of float32, shape (n_rows, n_outputs)
+        """
+        out = np.zeros((len(self), weights.shape[1]), dtype=np.float32)
+        for row in range(len(self)):
+            span = slice(self.indptr[row], self.indptr[row + 1])
+            out[row] = self.data[span] @ weights[self.indices[span]]
+        return out
+
+
+def word_hashes(text: str) -> Hashes:
+    """Hashes of the word 1- and 2-grams of a text, in order, repeats kept; shape (n,)."""
+    words = np.array([_word_hash(word) for word in _WORD.findall(text.lower())], dtype=np.uint64)
+    if len(words) < 2:
+        return words
+    pairs = _mix(words[:-1] * _MULTIPLIER + words[1:])
+    return np.concatenate([words, pairs])
+
+
+def char_hashes(text: str) -> Hashes:
+    """Hashes of the character 3- to 5-grams within words, with the space on either side; shape (n,)."""
+    padded = " " + " ".join(_WORD.findall(text.lower())) + " "
+    codes = np.frombuffer(padded.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    is_space = codes == _SPACE
+    parts = [_char_windows(codes, is_space, size) for size in CHAR_NGRAMS if len(codes) >= size]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
+
+
+def _char_windows(codes: Hashes, is_space: NDArray[np.bool_], size: int) -> Hashes:
+    n = len(codes) - size + 1
+    value = np.full(n, size, dtype=np.uint64)
+    spans_words = np.zeros(n, dtype=np.bool_)
+    for offset in range(size):
+        value = value * _MULTIPLIER + codes[offset : offset + n]
+        if 0 < offset < size - 1:
+            spans_words |= is_space[offset : offset + n]
+    return _mix(value[~spans_words])
+
+
+def _mix(values: Hashes) -> Hashes:
+    """Finish a multiplicative hash, so that near inputs differ in all bits (the xor-shift step of MurmurHash3)."""
+    values = values ^ (values >> np.uint64(33))
+    values = values * np.uint64(0xFF51AFD7ED558CCD)
+    return values ^ (values >> np.uint64(33))
+
+
+@lru_cache(maxsize=262_144)
+def _word_hash(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """One n-gram family: its vocabulary, sorted, and the inverse document frequency of each term."""
+
+    vocabulary: Hashes
+    idf: NDArray[np.float32]
+
+    def row(self, hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Columns and weights of one text; weights have length 1 in L2, or the row is empty."""
+        terms, counts = np.unique(hashes, return_counts=True)
+        at = np.searchsorted(self.vocabulary, terms)
+        known = at < len(self.vocabulary)
+        known[known] = self.vocabulary[at[known]] == terms[known]
+        columns = at[known]
+        weights = ((1.0 + np.log(counts[known])) * self.idf[columns]).astype(np.float32)
+        norm = float(np.sqrt(np.sum(weights * weights, dtype=np.float64)))
+        return columns, weights / np.float32(norm) if norm > 0 else weights
+
+
+class NgramVectorizer:
+    """Texts to TF-IDF rows: a block of word n-grams and a block of character n-grams side by side.
+
+    Each block of a row has L2 length 1, so that a row does not depend on the length of its text.
+
+    Examples
+    --------
+    >>> vectorizer = NgramVectorizer.fit(["login fails", "login fails again", "the login page fails"], min_df=3)
+    >>> rows = vectorizer.transform(["my login fails", "invoice"])
+    >>> len(rows), bool(rows.indptr[1] > 0), int(rows.indptr[2] - rows.indptr[1])
+    (2, True, 0)
+    """
+
+    def __init__(self, word: _Block, char: _Block) -> None:
+        self._word = word
+        self._char = char
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of a row."""
+        return len(self._word.vocabulary) + len(self._char.vocabulary)
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        customers: Sequence[str | None] | None = None,
+        *,
+        min_df: int = 3,
+        max_terms: int = 300_000,
+    ) -> NgramVectorizer:
+        """Learn the vocabulary and its document frequencies.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Model texts of the training tickets.
+        customers : sequence of str or None, optional
+            The customer of each text; a term of a single customer is dropped where customers are known.
+        min_df : int
+            Smallest number of tickets that a term occurs in.
+        max_terms : int
+            Largest vocabulary of each block; the most frequent terms stay.
+        """
+        groups = _group_numbers(customers) if customers is not None else None
+        return cls(
+            _fit_block((word_hashes(text) for text in texts), len(texts), groups, min_df, max_terms),
+            _fit_block((char_hashes(text) for text in texts), len(texts), groups, min_df, max_terms),
+        )
+
+    def transform(self, texts: Iterable[str]) -> SparseRows:
+        """Weigh the n-grams of each text; a text without known terms gives an empty row."""
+        offset = len(self._word.vocabulary)
+        indptr = [0]
+        indices: list[NDArray[np.int64]] = []
+        data: list[NDArray[np.float32]] = []
+        for text in texts:
+            word_columns, word_weights = self._word.row(word_hashes(text))
+            char_columns, char_weights = self._char.row(char_hashes(text))
+            indices += [word_columns, char_columns + offset]
+            data += [word_weights, char_weights]
+            indptr.append(indptr[-1] + len(word_columns) + len(char_columns))
+        return SparseRows(
+            indptr=np.array(indptr, dtype=np.int64),
+            indices=np.concatenate(indices).astype(np.int32) if indices else np.empty(0, dtype=np.int32),
+            data=np.concatenate(data) if data else np.empty(0, dtype=np.float32),
+            n_columns=self.n_columns,
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Arrays that :meth:`from_arrays` makes the same vectorizer of."""
+        return {
+            "word_vocabulary": self._word.vocabulary.view(np.int64),  # safetensors' numpy side has no uint64 everywhere
+            "word_idf": self._word.idf,
+            "char_vocabulary": self._char.vocabulary.view(np.int64),
+            "char_idf": self._char.idf,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> NgramVectorizer:
+        """Restore a vectorizer from :meth:`to_arrays`."""
+        return cls(
+            _Block(arrays["word_vocabulary"].view(np.uint64), arrays["word_idf"].astype(np.float32)),
+            _Block(arrays["char_vocabulary"].view(np.uint64), arrays["char_idf"].astype(np.float32)),
+        )
+
+
+def _group_numbers(customers: Sequence[str | None]) -> NDArray[np.int64] | None:
+    """Number the customers; None where none is known, since then they cannot be told apart."""
+    if all(customer is None for customer in customers):
+        return None
+    numbers: dict[str | None, int] = {}
+    return np.array([numbers.setdefault(customer, len(numbers)) for customer in customers], dtype=np.int64)
+
+
+def _fit_block(
+    hashes: Iterator[Hashes], n_texts: int, groups: NDArray[np.int64] | None, min_df: int, max_terms: int
+) -> _Block:
+    unique = [np.unique(row) for row in hashes]
+    terms, df = np.unique(_concatenate(unique), return_counts=True)
+    keep = df >= min_df
+    if groups is not None:
+        by_customer: dict[int, list[Hashes]] = {}
+        for group, row in zip(groups.tolist(), unique, strict=True):
+            by_customer.setdefault(group, []).append(row)
+        per_customer = [np.unique(np.concatenate(rows)) for rows in by_customer.values()]
+        seen, n_customers = np.unique(_concatenate(per_customer), return_counts=True)
+        keep &= n_customers[np.searchsorted(seen, terms)] >= 2
+    terms, df = terms[keep], df[keep]
+    if len(terms) > max_terms:
+        top = np.sort(np.lexsort((terms, -df))[:max_terms])
+        terms, df = terms[top], df[top]
+    idf = np.log((1.0 + n_texts) / (1.0 + df)) + 1.0
+    return _Block(terms, idf.astype(np.float32))
+
+
+def _concatenate(parts: Sequence[Hashes]) -> Hashes:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)

@@ -1,0 +1,172 @@
+"""Settings: read once at the border, checked, passed down as one frozen object.
+
+Sources, later ones win: the defaults below, ``precedent.toml`` in the workspace, environment variables
+``PRECEDENT_<NAME>`` (upper case; nested names with two underscores: ``PRECEDENT_SERVICE__PORT``). An unknown key is an
+error. No other module reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import SettingsInvalid
+
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+HASHING_ENCODER = "hashing"
+_PREFIX = "PRECEDENT_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServiceSettings(_Section):
+    """The served process: address, limits (bytes, seconds, counts)."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8440, ge=0, le=65535)
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864)
+    max_batch: int = Field(default=100, ge=1, le=100)
+    timeout_seconds: float = Field(default=10.0, gt=0, le=120)
+    max_concurrency: int = Field(default=64, ge=1, le=4096)
+    poll_seconds: float = Field(default=0.25, gt=0, le=60)
+    snapshot_seconds: float = Field(default=300.0, gt=0)
+    require_key: bool = True
+    encoder_threads: int = Field(default=2, ge=1, le=64)
+
+
+class Settings(_Section):
+    """Everything that can be set.
+
+    Attributes
+    ----------
+    workspace : Path
+        Folder that holds everything Precedent writes.
+    database_url : str or None
+        SQLAlchemy URL of the history; None means ``history.db`` in the workspace.
+    encoder : str
+        A sentence-transformers model by name or folder, or ``hashing`` (no semantics; for tests).
+    system : str
+        The ticketing system whose ids the service speaks; with the id it identifies a ticket.
+    names : "off" or dotted path
+        A recogniser of personal names for masking: ``package.module:function``, text to character spans.
+    """
+
+    workspace: Path = Path("workspace")
+    database_url: str | None = None
+    encoder: str = DEFAULT_ENCODER
+    system: str = Field(default="default", pattern=r"^[a-z0-9_.-]{1,64}$")
+    names: str = "off"
+    index_memory_mb: int = Field(default=4096, ge=16)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    service: ServiceSettings = ServiceSettings()
+
+    @property
+    def history_url(self) -> str:
+        """SQLAlchemy URL of the history."""
+        return self.database_url or f"sqlite:///{(self.workspace / 'history.db').resolve()}"
+
+    @property
+    def releases_dir(self) -> Path:
+        """Folder of immutable releases, with the pointer ``CURRENT``."""
+        return self.workspace / "releases"
+
+    @property
+    def encoders_dir(self) -> Path:
+        """Folder of exported encoders, one subfolder a fingerprint."""
+        return self.workspace / "encoders"
+
+    @property
+    def index_dir(self) -> Path:
+        """Folder of index snapshots, one subfolder an encoder fingerprint."""
+        return self.workspace / "index"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder of reports for people."""
+        return self.workspace / "reports"
+
+    @property
+    def rejects_dir(self) -> Path:
+        """Folder of reject files, one an import."""
+        return self.workspace / "rejects"
+
+    @property
+    def mlflow_dir(self) -> Path:
+        """Folder of the MLflow database and its artifacts."""
+        return self.workspace / "mlflow"
+
+    @property
+    def secret_path(self) -> Path:
+        """File with the key that pseudonyms are made with."""
+        return self.workspace / "secret.key"
+
+
+def load_settings(workspace: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings of a workspace.
+
+    Parameters
+    ----------
+    workspace : path, optional
+        Wins over ``PRECEDENT_WORKSPACE``; default ``./workspace``.
+    environ : mapping, optional
+        Stands in for ``os.environ`` in tests.
+
+    Raises
+    ------
+    SettingsInvalid
+        If a file cannot be parsed, a key is unknown or a value is out of bounds; names the key and the value.
+    """
+    env = os.environ if environ is None else environ
+    folder = Path(workspace if workspace is not None else env.get("PRECEDENT_WORKSPACE", "workspace"))
+    values = _read_toml(folder / "precedent.toml")
+    _merge(values, _from_environ(env))
+    values["workspace"] = folder
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsInvalid(
+            f"Setting {name} is wrong: {first['msg']} (got {first['input']!r}); "
+            f"mend it in {folder / 'precedent.toml'} or in {_PREFIX}{name.upper().replace('.', '__')}.",
+            field=name,
+        ) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"The settings file {path} is not valid TOML: {error}; mend or remove it.") from None
+
+
+def _from_environ(env: Mapping[str, str]) -> dict[str, Any]:
+    known = set(Settings.model_fields)
+    values: dict[str, Any] = {}
+    for name, value in env.items():
+        path = name.removeprefix(_PREFIX).lower().split("__") if name.startswith(_PREFIX) else []
+        # Only names of settings count: PRECEDENT_DATA and the like belong to others.
+        if not path or path[0] not in known or path[0] == "workspace":
+            continue
+        inner = values
+        for part in path[:-1]:
+            inner = inner.setdefault(part, {})
+        inner[path[-1]] = value
+    return values
+
+
+def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value

@@ -1,0 +1,1 @@
+"""The suggester and the service around it."""

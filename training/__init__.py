@@ -1,0 +1,1 @@
+"""Fitting, ranking, releases, MLflow."""
