@@ -1,0 +1,97 @@
+"""From calibrated probabilities to an action: automate, suggest, or abstain with a reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.schemas import Action, Alternative, TargetAnswer
+
+N_ALTERNATIVES = 4
+_MIN_WORDS = 2
+# Two classes are a tie when the second is nearly as probable as the first and no third comes near.
+_TIE_RATIO = 0.6
+_TIE_SHARE = 0.7
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Smallest confidence for each action; None where no confidence reaches the precision asked for."""
+
+    suggest: float | None
+    automate: float | None
+
+    def action(self, confidence: float) -> Action:
+        """The strongest action that a confidence allows."""
+        if self.automate is not None and confidence >= self.automate:
+            return Action.AUTOMATE
+        if self.suggest is not None and confidence >= self.suggest:
+            return Action.SUGGEST
+        return Action.ABSTAIN
+
+
+def too_little_text(text: str) -> bool:
+    """Whether a text has fewer than two words to go by.
+
+    Examples
+    --------
+    >>> too_little_text("help"), too_little_text("login broken")
+    (True, False)
+    """
+    return len(_WORD.findall(text)) < _MIN_WORDS
+
+
+def ranked(classes: Sequence[str], probabilities: NDArray[np.float64]) -> list[Alternative]:
+    """Classes by falling probability (shape (n_classes,)), ties by name."""
+    order = sorted(range(len(classes)), key=lambda k: (-float(probabilities[k]), classes[k]))
+    return [Alternative(value=classes[k], confidence=round(float(probabilities[k]), 4)) for k in order]
+
+
+def decide(
+    classes: Sequence[str],
+    probabilities: NDArray[np.float64],
+    thresholds: Thresholds,
+    *,
+    blocked: str | None = None,
+    never_automate: frozenset[str] = frozenset(),
+) -> TargetAnswer:
+    """Answer a categorical target.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (n_classes,)
+        Calibrated; sums to 1.
+    blocked : str, optional
+        A reason to abstain whatever the confidence: ``too_little_text``, ``unlike_history``.
+    never_automate : frozenset of str
+        Classes with too few examples to be acted on unseen.
+    """
+    order = ranked(classes, probabilities)
+    best = order[0]
+    action = Action.ABSTAIN if blocked else thresholds.action(best.confidence)
+    if action is Action.AUTOMATE and best.value in never_automate:
+        action = Action.SUGGEST
+    abstains = action is Action.ABSTAIN
+    return TargetAnswer(
+        value=None if abstains else best.value,
+        confidence=best.confidence,
+        action=action,
+        reason=(blocked or _why_unsure(order)) if abstains else None,
+        alternatives=order[: N_ALTERNATIVES + 1] if abstains else order[1 : N_ALTERNATIVES + 1],
+    )
+
+
+def _why_unsure(order: Sequence[Alternative]) -> str:
+    if len(order) > 1:
+        first, second = order[0], order[1]
+        if (
+            second.confidence >= _TIE_RATIO * first.confidence
+            and first.confidence + second.confidence >= _TIE_SHARE
+        ):
+            return f"between: {first.value} | {second.value}"
+    return "low_confidence"

@@ -1,0 +1,59 @@
+"""Parameters of a training run: data with bounds, recorded with the release."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+DEFAULT_COSTS: tuple[tuple[float, ...], ...] = (
+    (0.0, 5.0, 20.0, 50.0),
+    (1.0, 0.0, 4.0, 12.0),
+    (2.0, 1.0, 0.0, 3.0),
+    (3.0, 2.0, 1.0, 0.0),
+)
+"""Cost of answering the column when the row is true, sev1 to sev4: missing a Sev1 is worst."""
+
+
+class TrainingParams(BaseModel):
+    """Everything that decides what a training run makes of a history.
+
+    Attributes
+    ----------
+    train_share, calibration_share : float
+        Oldest share to fit on, and the share after it to calibrate on; the newest rest is for testing.
+    dense_weight, structured_weight : float
+        Factors of the embedding and of the structured fields beside the n-grams, whose rows have length 1.
+    svm_c, severity_c : float
+        Inverse regularisation of the category machine and of the severity regressions.
+    suggest_precision, automate_precision : float
+        Precision that the thresholds of a target hold on calibration rows; for ``automate`` its lower bound holds it.
+    rare_below : int
+        A class with fewer training rows than this is learned and suggested, but never automated.
+    novelty_quantile : float
+        Share of calibration tickets that may be called novel.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 0
+    train_share: Share = 0.6
+    calibration_share: Share = 0.2
+    min_df: Annotated[int, Field(ge=3)] = 3
+    max_terms: Annotated[int, Field(ge=100)] = 300_000
+    dense_weight: Annotated[float, Field(ge=0)] = 1.5
+    structured_weight: Annotated[float, Field(ge=0)] = 0.5
+    svm_c: Annotated[float, Field(gt=0)] = 0.5
+    severity_c: Annotated[float, Field(gt=0)] = 1.0
+    suggest_precision: Share = 0.7
+    automate_precision: Share = 0.95
+    rare_below: Annotated[int, Field(ge=1)] = 10
+    novelty_weight: Annotated[float, Field(ge=0)] = 2.0
+    novelty_quantile: Share = 0.01
+    costs: tuple[tuple[float, ...], ...] = DEFAULT_COSTS
+    sev1_recall: Share = 0.95
+    sev1_confidence: Share = 0.95
+    strong_precision: Share = 0.9
+    possible_precision: Share = 0.5

@@ -1,0 +1,95 @@
+"""Thresholds chosen on calibration rows: for a precision, and for a recall that is certified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta, binom
+
+_MIN_ROWS = 20
+
+
+def threshold_for_precision(
+    confidence: NDArray[np.floating],
+    correct: NDArray[np.bool_],
+    precision: float,
+    *,
+    error_rate: float | None = None,
+) -> float | None:
+    """Find the smallest confidence at and above which answers are right often enough.
+
+    Parameters
+    ----------
+    confidence : ndarray of float, shape (n,)
+        Confidence of the answer of each calibration row.
+    correct : ndarray of bool, shape (n,)
+    precision : float
+        Share of right answers to hold.
+    error_rate : float, optional
+        When given, the one-sided Clopper-Pearson lower bound of the precision at this error rate has to hold it
+        (Clopper and Pearson, Biometrika 1934), else the share itself.
+
+    Returns
+    -------
+    float or None
+        None when no threshold keeps at least 20 rows and holds the precision.
+
+    Examples
+    --------
+    >>> confidence = np.linspace(0, 1, 100)
+    >>> threshold_for_precision(confidence, confidence > 0.5, 0.99) > 0.49
+    True
+    """
+    order = np.argsort(-np.asarray(confidence, dtype=np.float64), kind="stable")
+    sorted_confidence = np.asarray(confidence, dtype=np.float64)[order]
+    hits = np.cumsum(np.asarray(correct, dtype=np.int64)[order])
+    n = np.arange(1, len(order) + 1)
+    held = hits / n if error_rate is None else np.nan_to_num(beta.ppf(error_rate, hits, n - hits + 1), nan=0.0)
+    # A threshold takes all rows of equal confidence: only the last of equals can be an edge.
+    is_edge = np.append(sorted_confidence[1:] < sorted_confidence[:-1], True) if len(order) else np.empty(0, bool)
+    good = np.flatnonzero((held >= precision) & is_edge & (n >= _MIN_ROWS))
+    return float(sorted_confidence[good[-1]]) if len(good) else None
+
+
+@dataclass(frozen=True, slots=True)
+class RecallThreshold:
+    """A threshold for a recall, and whether the calibration rows were enough to promise it."""
+
+    threshold: float
+    certified: bool
+    n_positives: int
+    n_needed: int
+
+
+def threshold_for_recall(risk: NDArray[np.floating], *, recall: float, confidence: float) -> RecallThreshold:
+    """Find the largest threshold that keeps a recall with a stated confidence.
+
+    With n positives, exchangeable with future ones, the k-th smallest risk as threshold misses less than a share
+    ``1 - recall`` of future positives with probability at least ``1 - P(Binomial(n, 1 - recall) <= k - 1)``: the
+    distribution-free bound on a quantile by an order statistic (Wilks, Ann. Math. Statist. 1941; David and Nagaraja,
+    Order Statistics, 3rd ed., section 7.1).
+
+    Parameters
+    ----------
+    risk : ndarray of float, shape (n,)
+        Risk that the model gave to each positive of the calibration rows.
+    recall, confidence : float
+        The promise: at least ``recall`` of positives flagged, true in at least ``confidence`` of calibration draws.
+
+    Examples
+    --------
+    >>> threshold_for_recall(np.linspace(0.1, 1, 59), recall=0.95, confidence=0.95)
+    RecallThreshold(threshold=0.1, certified=True, n_positives=59, n_needed=59)
+    >>> threshold_for_recall(np.linspace(0.1, 1, 58), recall=0.95, confidence=0.95).certified
+    False
+    """
+    n = len(risk)
+    n_needed = int(np.ceil(np.log(1 - confidence) / np.log(recall)))
+    ordered = np.sort(np.asarray(risk, dtype=np.float64))
+    allowed = [k for k in range(1, n + 1) if binom.cdf(k - 1, n, 1 - recall) <= 1 - confidence]
+    if allowed:
+        return RecallThreshold(float(ordered[allowed[-1] - 1]), True, n, n_needed)
+    # Too few to promise anything: the lowest positive seen flags all that were seen; none seen flags nothing.
+    return RecallThreshold(float(ordered[0]) if n else 2.0, False, n, n_needed)

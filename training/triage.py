@@ -1,0 +1,327 @@
+"""Fit the category, severity and further targets: linear models over n-grams and embeddings, then calibrate."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.optimize import minimize_scalar
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from features.errors import NotEnoughData
+from features.feature_space import Example, FeatureRows, FeatureSpace
+from features.ngrams import NgramVectorizer, SparseRows
+from features.structured import StructuredColumns
+from features.ticket import SEVERITIES, Severity
+from serving.decision import Thresholds
+from serving.heads import LinearHead, sigmoid, softmax
+from serving.triage import Novelty, SeverityModel, TargetModel, Triage
+from training.params import TrainingParams
+from training.thresholds import RecallThreshold, threshold_for_precision, threshold_for_recall
+
+Nearest = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+_AUTOMATE_ERROR_RATE = 0.1
+_MIN_CALIBRATION = 30
+_MIN_POSITIVES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRows:
+    """Examples with their labels; None where a label is unknown.
+
+    Attributes
+    ----------
+    categories : tuple of str or None, length n
+    severities : tuple of Severity or None, length n
+    targets : mapping of name to tuple of str or None, each of length n
+    """
+
+    examples: tuple[Example, ...]
+    categories: tuple[str | None, ...]
+    severities: tuple[Severity | None, ...]
+    targets: Mapping[str, tuple[str | None, ...]]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def take(self, rows: Sequence[int]) -> LabelledRows:
+        """The rows of the given numbers, in their order."""
+        return LabelledRows(
+            examples=tuple(self.examples[i] for i in rows),
+            categories=tuple(self.categories[i] for i in rows),
+            severities=tuple(self.severities[i] for i in rows),
+            targets={name: tuple(values[i] for i in rows) for name, values in self.targets.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FittedTriage:
+    """The served object, and what the fit has to tell of itself."""
+
+    triage: Triage
+    sev1: RecallThreshold | None
+    class_counts: dict[str, dict[str, int]]
+
+
+def fit_triage(train: LabelledRows, calibration: LabelledRows, params: TrainingParams) -> FittedTriage:
+    """Fit every target that has labels, and calibrate on later rows.
+
+    Parameters
+    ----------
+    train, calibration : LabelledRows
+        Calibration rows come after the training rows where tickets are dated.
+
+    Raises
+    ------
+    NotEnoughData
+        If there are no two categories to tell apart.
+    """
+    space = fit_space(train.examples, params)
+    train_rows, calibration_rows = space.transform(train.examples), space.transform(calibration.examples)
+    category = _fit_target("category", train_rows, train.categories, calibration_rows, calibration.categories, params)
+    targets = {
+        name: _fit_target(name, train_rows, values, calibration_rows, calibration.targets[name], params)
+        for name, values in train.targets.items()
+        if len({value for value in values if value is not None}) > 1
+    }
+    severity, sev1 = None, None
+    if len({level for level in train.severities if level is not None}) > 1:
+        severity, sev1 = _fit_severity(
+            train_rows, train.severities, calibration_rows, calibration.severities, params
+        )
+    novelty = fit_novelty(train.examples, calibration.examples, category, calibration_rows, params)
+    counts = {"category": Counter(label for label in train.categories if label is not None)}
+    counts["severity"] = Counter(str(level) for level in train.severities if level is not None)
+    counts |= {name: Counter(v for v in values if v is not None) for name, values in train.targets.items()}
+    return FittedTriage(
+        triage=Triage(space=space, category=category, severity=severity, targets=targets, novelty=novelty),
+        sev1=sev1,
+        class_counts={name: dict(counter) for name, counter in counts.items()},
+    )
+
+
+def fit_space(examples: Sequence[Example], params: TrainingParams) -> FeatureSpace:
+    """Learn the vocabulary and the structured columns of the training tickets."""
+    return FeatureSpace(
+        vectorizer=NgramVectorizer.fit(
+            [example.text.text for example in examples],
+            [example.ticket.customer for example in examples],
+            min_df=params.min_df,
+            max_terms=params.max_terms,
+        ),
+        structured=StructuredColumns.fit([example.ticket for example in examples]),
+        dense_weight=params.dense_weight,
+        structured_weight=params.structured_weight,
+    )
+
+
+def _fit_target(
+    name: str,
+    train: FeatureRows,
+    labels: Sequence[str | None],
+    calibration: FeatureRows,
+    calibration_labels: Sequence[str | None],
+    params: TrainingParams,
+) -> TargetModel:
+    known = np.flatnonzero([label is not None for label in labels])
+    y = np.array([labels[i] for i in known], dtype=object).astype(str)
+    counts = Counter(y.tolist())
+    if len(counts) < 2:
+        raise NotEnoughData(
+            f"The {len(known)} training tickets with a {name} have {len(counts)} distinct value(s) "
+            f"({', '.join(sorted(counts)) or 'none'}); a model needs at least 2: import more history or another label."
+        )
+    machine = LinearSVC(C=params.svm_c, random_state=params.seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a weight in the fourth digit changes no answer
+        machine.fit(_matrix(train, known), y)
+    head = _head(machine.coef_, machine.intercept_, train)
+    classes = tuple(str(value) for value in machine.classes_)
+    rows = np.flatnonzero([label in counts for label in calibration_labels])
+    truth = np.array([classes.index(str(calibration_labels[i])) for i in rows], dtype=np.int64)
+    scores = head.scores(take_rows(calibration, rows)) if len(rows) else np.empty((0, len(classes)), np.float32)
+    temperature = fit_temperature(scores, truth)
+    return TargetModel(
+        classes=classes,
+        head=head,
+        temperature=temperature,
+        thresholds=choose_thresholds(softmax(scores, temperature), truth, params),
+        rare=frozenset(value for value, count in counts.items() if count < params.rare_below),
+    )
+
+
+def fit_temperature(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
+    """Temperature of least log-loss on calibration rows (Guo et al., ICML 2017); 1 where there are too few.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n, n_classes)
+    truth : ndarray of int64, shape (n,)
+        Index of the true class.
+    """
+    if len(truth) < _MIN_CALIBRATION:
+        return 1.0
+
+    def log_loss(log_temperature: float) -> float:
+        probabilities = softmax(scores, float(np.exp(log_temperature)))
+        return float(-np.mean(np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))))
+
+    return float(np.exp(minimize_scalar(log_loss, bounds=(-5.0, 3.0), method="bounded").x))
+
+
+def choose_thresholds(
+    probabilities: NDArray[np.float64], truth: NDArray[np.int64], params: TrainingParams
+) -> Thresholds:
+    """Smallest confidences that hold the precisions of the parameters; none where there are too few rows."""
+    if len(truth) < _MIN_CALIBRATION:
+        return Thresholds(suggest=0.5, automate=None)
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == truth
+    return Thresholds(
+        suggest=threshold_for_precision(confidence, correct, params.suggest_precision),
+        automate=threshold_for_precision(
+            confidence, correct, params.automate_precision, error_rate=_AUTOMATE_ERROR_RATE
+        ),
+    )
+
+
+def _fit_severity(
+    train: FeatureRows,
+    labels: Sequence[Severity | None],
+    calibration: FeatureRows,
+    calibration_labels: Sequence[Severity | None],
+    params: TrainingParams,
+) -> tuple[SeverityModel, RecallThreshold]:
+    level_of = {level: number for number, level in enumerate(SEVERITIES)}
+    known = np.flatnonzero([label is not None for label in labels])
+    y = np.array([level_of[label] for label in labels if label is not None], dtype=np.int64)
+    rows = np.flatnonzero([label is not None for label in calibration_labels])
+    truth = np.array([level_of[label] for label in calibration_labels if label is not None], dtype=np.int64)
+    head = _fit_cumulative(_matrix(train, known), y, train, params)
+    scores = head.scores(take_rows(calibration, rows)) if len(rows) else np.empty((0, 3), np.float32)
+    platt = np.array([fit_platt(scores[:, k], truth <= k) for k in range(3)])
+    draft = SeverityModel(head, platt, np.array(params.costs), Thresholds(0.5, None), sev1_threshold=2.0)
+    probabilities = draft.probabilities(take_rows(calibration, rows)) if len(rows) else np.empty((0, 4))
+    sev1 = threshold_for_recall(
+        probabilities[truth == 0, 0], recall=params.sev1_recall, confidence=params.sev1_confidence
+    )
+    thresholds = choose_thresholds(probabilities, truth, params)
+    return SeverityModel(head, platt, draft.costs, thresholds, sev1.threshold), sev1
+
+
+def _fit_cumulative(
+    matrix: sparse.csr_matrix, y: NDArray[np.int64], rows: FeatureRows, params: TrainingParams
+) -> LinearHead:
+    """Three regressions, P(severity <= sev1), (<= sev2), (<= sev3)."""
+    n_columns = matrix.shape[1]
+    weights, intercepts = np.zeros((3, n_columns)), np.zeros(3)
+    for k in range(3):
+        positive = y <= k
+        if positive.all() or not positive.any():
+            # A level never seen: its share with half a ticket added, whatever the text says.
+            share = (positive.sum() + 0.5) / (len(y) + 1.0)
+            intercepts[k] = np.log(share / (1.0 - share))
+            continue
+        model = LogisticRegression(C=params.severity_c, class_weight="balanced", max_iter=200)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(matrix, positive)
+        weights[k], intercepts[k] = model.coef_[0], model.intercept_[0]
+    return _head(weights, intercepts, rows)
+
+
+def fit_platt(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset of Platt scaling with his prior-corrected targets (Platt, 1999).
+
+    With fewer than five rows of either kind the slope stays 1 and the offset moves the mean to the share seen.
+    """
+    n_positive, n = int(positive.sum()), len(positive)
+    if n == 0:
+        return 1.0, 0.0
+    if min(n_positive, n - n_positive) < _MIN_POSITIVES:
+        share = (n_positive + 0.5) / (n + 1.0)
+        return 1.0, float(np.log(share / (1 - share)) - np.mean(scores))
+    targets = np.where(positive, (n_positive + 1.0) / (n_positive + 2.0), 1.0 / (n - n_positive + 2.0))
+    # A soft target is two rows of opposite labels, weighted.
+    x = np.asarray(scores, dtype=np.float64)[:, None]
+    model = LogisticRegression(C=1e6, max_iter=1000).fit(
+        np.vstack([x, x]), np.repeat([1, 0], n), sample_weight=np.concatenate([targets, 1 - targets])
+    )
+    slope = float(model.coef_[0, 0])
+    if slope <= 0:  # the regression is worse than chance on later rows: fall back to the share
+        share = n_positive / n
+        return 0.0, float(np.log(share / (1 - share)))
+    return slope, float(model.intercept_[0])
+
+
+def fit_novelty(
+    train: Sequence[Example],
+    calibration: Sequence[Example],
+    category: TargetModel,
+    calibration_rows: FeatureRows,
+    params: TrainingParams,
+) -> Novelty:
+    """Set the familiarity below which a ticket is called novel, as a low quantile of calibration tickets."""
+    if len(calibration) < _MIN_CALIBRATION:
+        return Novelty(weight=params.novelty_weight, threshold=None)
+    draft = Novelty(weight=params.novelty_weight, threshold=0.0)
+    nearest = nearest_cosines([e.vector for e in train], [e.vector for e in calibration], k=Novelty.N_NEAREST)
+    confidence = category.probabilities(calibration_rows).max(axis=1)
+    scores = [draft.score(float(c), row.tolist()) for c, row in zip(confidence, nearest, strict=True)]
+    return Novelty(weight=params.novelty_weight, threshold=float(np.quantile(scores, params.novelty_quantile)))
+
+
+def nearest_cosines(
+    reference: Sequence[NDArray[np.float32]], queries: Sequence[NDArray[np.float32]], *, k: int
+) -> NDArray[np.float32]:
+    """Cosines of the k nearest reference vectors of each query, shape (n_queries, min(k, n_reference)), falling."""
+    matrix = np.stack(reference)
+    k = min(k, len(matrix))
+    out = []
+    for start in range(0, len(queries), 512):
+        cosines = np.stack(queries[start : start + 512]) @ matrix.T
+        out.append(-np.sort(-np.partition(cosines, -k, axis=1)[:, -k:], axis=1))
+    return np.concatenate(out)
+
+
+def take_rows(rows: FeatureRows, numbers: NDArray[np.intp]) -> FeatureRows:
+    """The feature rows of the given numbers."""
+    matrix = _csr(rows.sparse)[numbers]
+    return FeatureRows(
+        SparseRows(
+            indptr=matrix.indptr.astype(np.int64),
+            indices=matrix.indices.astype(np.int32),
+            data=matrix.data.astype(np.float32),
+            n_columns=rows.sparse.n_columns,
+        ),
+        rows.dense[numbers],
+    )
+
+
+def _csr(rows: SparseRows) -> sparse.csr_matrix:
+    return sparse.csr_matrix((rows.data, rows.indices, rows.indptr), shape=(len(rows), rows.n_columns))
+
+
+def _matrix(rows: FeatureRows, numbers: NDArray[np.intp]) -> sparse.csr_matrix:
+    return sparse.hstack(
+        [_csr(rows.sparse)[numbers], sparse.csr_matrix(rows.dense[numbers])], format="csr", dtype=np.float64
+    )
+
+
+def _head(coefficients: NDArray[np.float64], intercepts: NDArray[np.float64], rows: FeatureRows) -> LinearHead:
+    """Weights of scikit-learn, shape (n_outputs, n_columns), as a head; one binary output becomes two classes."""
+    if len(coefficients) == 1:
+        coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.hstack([-intercepts, intercepts])
+    n_sparse = rows.sparse.n_columns
+    return LinearHead(
+        sparse_weights=np.ascontiguousarray(coefficients[:, :n_sparse].T, dtype=np.float32),
+        dense_weights=np.ascontiguousarray(coefficients[:, n_sparse:].T, dtype=np.float32),
+        intercept=np.asarray(intercepts, dtype=np.float32),
+    )
