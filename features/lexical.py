@@ -1,0 +1,275 @@
+"""Text to hashed terms, and what the terms of a history weigh: the lexical half of every search.
+
+The only door to PyStemmer. Terms leave this module as hashes, so that no index or release holds words of a ticket.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b, sha256
+from typing import Any
+
+import numpy as np
+import Stemmer
+from numpy.typing import NDArray
+
+ANALYZER_VERSION = "1"
+MIN_DOCUMENTS = 3  # DESIGN, decision 3: a term that a release keeps occurs in at least three tickets
+MAX_COMPOUND_CHARS = 64
+
+Hashes = NDArray[np.uint32]
+
+# A compound is what people paste whole: a class name with its package, a path, a setting, an error code.
+_COMPOUND = re.compile(r"\w+(?:[.\-:/@$#]+\w+)*")
+_WORD = re.compile(r"[^\W_]+")
+# CamelCase comes apart, and letters from digits: HTTPServer2 is HTTP, Server, 2.
+_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+_STOP_WORDS = frozenset(  # split, since the formatter would give each word of a set a line of its own
+    "a an and are as at be but by can could did do does for from get had has have i if in into is it its just my no "  # noqa: SIM905
+    "not of on or our should so such that the their them then there these they this to was we were what when which "
+    "will with would you your".split()
+)
+
+
+def analyze(text: str) -> list[str]:
+    """Split text into terms: stems of words, whole compounds and their parts; stop words dropped.
+
+    Parameters
+    ----------
+    text : str
+        Any text; English is stemmed (Snowball), other words pass through the same stemmer.
+
+    Returns
+    -------
+    list of str
+        In the order of the text, repeats kept.
+
+    Examples
+    --------
+    >>> analyze("Logins are failing with NullPointerException")
+    ['login', 'fail', 'nullpointerexcept', 'null', 'pointer', 'except']
+    >>> analyze("see dfs.replication and ERR-4012")
+    ['see', 'dfs.replication', 'dfs', 'replic', 'err-4012', 'err', '4012']
+    """
+    terms: list[str] = []
+    for compound in _COMPOUND.findall(text):
+        terms.extend(_terms_of(compound))
+    return terms
+
+
+def surface_forms(text: str) -> dict[str, str]:
+    """For each term of a text, the first piece of the text that gave it, for showing to people.
+
+    >>> surface_forms("Restarting the Workers")
+    {'restart': 'Restarting', 'worker': 'Workers'}
+    """
+    forms: dict[str, str] = {}
+    for compound in _COMPOUND.findall(text):
+        for piece in [compound, *_WORD.findall(compound)]:
+            for term in _terms_of(piece):
+                forms.setdefault(term, piece)
+    return forms
+
+
+# Compounds repeat from ticket to ticket; the bound keeps a flood of random ones from growing the cache for ever.
+@lru_cache(maxsize=131_072)
+def _terms_of(compound: str) -> tuple[str, ...]:
+    words = _WORD.findall(compound)
+    terms = [compound.lower()] if len(words) > 1 and len(compound) <= MAX_COMPOUND_CHARS else []
+    for word in words:
+        lower = word.lower()
+        if lower in _STOP_WORDS:
+            continue
+        terms.append(_stem(lower))
+        parts = _BOUNDARY.split(word)
+        if len(parts) > 1:
+            lowered = (part.lower() for part in parts if len(part) > 1)
+            terms.extend(_stem(part) for part in lowered if part not in _STOP_WORDS)
+    return tuple(terms)
+
+
+_local = threading.local()
+
+
+def _stem(word: str) -> str:
+    # One stemmer a thread: PyStemmer's objects keep a buffer and are not safe to share.
+    if not hasattr(_local, "stemmer"):
+        _local.stemmer = Stemmer.Stemmer("english")
+    stem: str = _local.stemmer.stemWord(word)
+    return stem
+
+
+def term_hashes(terms: Iterable[str]) -> Hashes:
+    """Hash terms to 32 bits each, stable across processes and versions; shape (n_terms,), dtype uint32."""
+    return np.fromiter((_hash(term) for term in terms), dtype=np.uint32)
+
+
+@lru_cache(maxsize=262_144)
+def _hash(term: str) -> int:
+    return int.from_bytes(blake2b(term.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "little")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TermCounts:
+    """A bag of terms.
+
+    Attributes
+    ----------
+    hashes : ndarray of uint32, shape (n_terms,)
+        Sorted, each once.
+    counts : ndarray of uint16, shape (n_terms,)
+        Occurrences, at most 65,535.
+    length : int
+        Number of terms, repeats counted.
+    """
+
+    hashes: Hashes
+    counts: NDArray[np.uint16]
+    length: int
+
+    @classmethod
+    def of(cls, hashes: Hashes) -> TermCounts:
+        """Count hashes."""
+        unique, counts = np.unique(hashes, return_counts=True)
+        return cls(unique, np.minimum(counts, 65_535).astype(np.uint16), len(hashes))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DocumentTerms:
+    """The bags of a ticket: its subject, and its whole text, of which the subject is a part."""
+
+    subject: TermCounts
+    text: TermCounts
+
+
+def document_terms(subject: str, body: str) -> DocumentTerms:
+    """Analyse and hash a ticket's model text (:func:`features.text.model_text`)."""
+    of_subject, of_body = term_hashes(analyze(subject)), term_hashes(analyze(body))
+    return DocumentTerms(TermCounts.of(of_subject), TermCounts.of(np.concatenate([of_subject, of_body])))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LexicalStatistics:
+    """What BM25 needs to know of a history, frozen in a release so that a score never depends on the index's state.
+
+    Attributes
+    ----------
+    n_documents : int
+    hashes : ndarray of uint32, shape (n_terms,)
+        Sorted. Only terms of at least three tickets, and of two customers where customers are known.
+    document_frequency : ndarray of uint32, shape (n_terms,)
+        Number of tickets whose whole text holds the term.
+    mean_subject_length, mean_text_length : float
+        In terms.
+
+    Examples
+    --------
+    >>> statistics = LexicalStatistics.fit([document_terms("login fails", "")] * 4)
+    >>> rare, common = statistics.idf(term_hashes(["invoice", "login"]))
+    >>> bool(rare > common)
+    True
+    """
+
+    n_documents: int
+    hashes: Hashes
+    document_frequency: NDArray[np.uint32]
+    mean_subject_length: float
+    mean_text_length: float
+
+    @classmethod
+    def fit(
+        cls, documents: Iterable[DocumentTerms], customers: Sequence[str | None] | None = None
+    ) -> LexicalStatistics:
+        """Count the terms of tickets.
+
+        Parameters
+        ----------
+        documents : iterable of DocumentTerms
+        customers : sequence of str or None, optional
+            The customer of each document; a term of one customer alone is left out where any customer is known.
+        """
+        parts, subject_lengths, text_lengths = [], [], []
+        for document in documents:
+            parts.append(document.text.hashes)
+            subject_lengths.append(document.subject.length)
+            text_lengths.append(document.text.length)
+        hashes, counts = np.unique(_joined(parts), return_counts=True)
+        kept = counts >= MIN_DOCUMENTS
+        if customers is not None and any(customer is not None for customer in customers):
+            kept &= _customers_per_term(parts, customers) > 1
+        return cls(
+            n_documents=len(parts),
+            hashes=hashes[kept],
+            document_frequency=counts[kept].astype(np.uint32),
+            mean_subject_length=float(np.mean(subject_lengths)) if parts else 0.0,
+            mean_text_length=float(np.mean(text_lengths)) if parts else 0.0,
+        )
+
+    def idf(self, hashes: Hashes) -> NDArray[np.float32]:
+        """Inverse document frequency, ``log(1 + (n - df + 0.5) / (df + 0.5))``, as Lucene's BM25 has it.
+
+        A term that is not in the statistics weighs as one seen once: the most.
+
+        Parameters
+        ----------
+        hashes : ndarray of uint32, shape (n,)
+
+        Returns
+        -------
+        ndarray of float32, shape (n,), positive
+        """
+        frequency = np.ones(len(hashes), dtype=np.float64)
+        if len(self.hashes):
+            at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+            frequency = np.where(self.hashes[at] == hashes, self.document_frequency[at], frequency)
+        n = max(self.n_documents, 1)
+        return np.log1p((n - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of the statistics and of the analyzer's version: what an index must agree on."""
+        digest = sha256(ANALYZER_VERSION.encode())
+        for array in self.to_arrays().values():
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Arrays that :meth:`from_arrays` makes the same statistics of."""
+        return {
+            "n_documents": np.array([self.n_documents], dtype=np.int64),
+            "hashes": self.hashes,
+            "document_frequency": self.document_frequency,
+            "mean_lengths": np.array([self.mean_subject_length, self.mean_text_length], dtype=np.float64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> LexicalStatistics:
+        """Restore statistics from :meth:`to_arrays`."""
+        subject, text = arrays["mean_lengths"].tolist()
+        return cls(
+            n_documents=int(arrays["n_documents"][0]),
+            hashes=arrays["hashes"].astype(np.uint32),
+            document_frequency=arrays["document_frequency"].astype(np.uint32),
+            mean_subject_length=subject,
+            mean_text_length=text,
+        )
+
+
+def _customers_per_term(parts: Sequence[Hashes], customers: Sequence[str | None]) -> NDArray[np.intp]:
+    """Number of customers of each term, in the order of the sorted terms; unknown ones count as one customer."""
+    numbers: dict[str | None, int] = {}
+    keys = [
+        (part.astype(np.uint64) << np.uint64(32)) | np.uint64(numbers.setdefault(customer, len(numbers)))
+        for part, customer in zip(parts, customers, strict=True)
+    ]
+    pairs = np.unique(np.concatenate(keys))
+    counts: NDArray[np.intp] = np.unique(pairs >> np.uint64(32), return_counts=True)[1]
+    return counts
+
+
+def _joined(parts: Sequence[Hashes]) -> Hashes:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint32)
