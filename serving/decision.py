@@ -89,9 +89,6 @@ def decide(
 def _why_unsure(order: Sequence[Alternative]) -> str:
     if len(order) > 1:
         first, second = order[0], order[1]
-        if (
-            second.confidence >= _TIE_RATIO * first.confidence
-            and first.confidence + second.confidence >= _TIE_SHARE
-        ):
+        if second.confidence >= _TIE_RATIO * first.confidence and first.confidence + second.confidence >= _TIE_SHARE:
             return f"between: {first.value} | {second.value}"
     return "low_confidence"

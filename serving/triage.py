@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from features.release import Release
 from numpy.typing import NDArray
 
 from features.errors import ReleaseRefused
 from features.feature_space import Example, FeatureRows, FeatureSpace
-from features.release import Release
 from features.ticket import SEVERITIES, Severity
 from serving.decision import Thresholds, decide, ranked, too_little_text
 from serving.heads import LinearHead, sigmoid, softmax
@@ -172,14 +172,14 @@ class Triage:
         targets: Mapping[str, NDArray[np.float64]],
     ) -> Prediction:
         empty = too_little_text(example.text.text)
-        novel = (
-            not empty and category is not None and self.novelty.is_novel(float(category.max()), nearest)
-        )
+        novel = not empty and category is not None and self.novelty.is_novel(float(category.max()), nearest)
         blocked = "too_little_text" if empty else "unlike_history" if novel else None
         return Prediction(
             category=self._answer_target(self.category, category, blocked),
             severity=self._answer_severity(severity, "too_little_text" if empty else None),
-            targets={name: self._answer_target(self.targets[name], values, blocked) for name, values in targets.items()},
+            targets={
+                name: self._answer_target(self.targets[name], values, blocked) for name, values in targets.items()
+            },
             novel=novel,
         )
 
@@ -188,9 +188,7 @@ class Triage:
     ) -> TargetAnswer:
         if model is None or probabilities is None:
             return TargetAnswer(value=None, confidence=0.0, action=Action.ABSTAIN, reason="not_trained")
-        return decide(
-            model.classes, probabilities, model.thresholds, blocked=blocked, never_automate=model.rare
-        )
+        return decide(model.classes, probabilities, model.thresholds, blocked=blocked, never_automate=model.rare)
 
     def _answer_severity(self, probabilities: NDArray[np.float64] | None, blocked: str | None) -> SeverityAnswer:
         model = self.severity

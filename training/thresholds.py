@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, binom
+
+from evaluation.dataset import RecallThreshold
 
 _MIN_ROWS = 20
 
@@ -51,16 +51,6 @@ def threshold_for_precision(
     is_edge = np.append(sorted_confidence[1:] < sorted_confidence[:-1], True) if len(order) else np.empty(0, bool)
     good = np.flatnonzero((held >= precision) & is_edge & (n >= _MIN_ROWS))
     return float(sorted_confidence[good[-1]]) if len(good) else None
-
-
-@dataclass(frozen=True, slots=True)
-class RecallThreshold:
-    """A threshold for a recall, and whether the calibration rows were enough to promise it."""
-
-    threshold: float
-    certified: bool
-    n_positives: int
-    n_needed: int
 
 
 def threshold_for_recall(risk: NDArray[np.floating], *, recall: float, confidence: float) -> RecallThreshold:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,59 +14,21 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from evaluation.dataset import FittedTriage, LabelledRows, RecallThreshold
 from features.errors import NotEnoughData
 from features.feature_space import Example, FeatureRows, FeatureSpace
 from features.ngrams import NgramVectorizer, SparseRows
 from features.structured import StructuredColumns
 from features.ticket import SEVERITIES, Severity
 from serving.decision import Thresholds
-from serving.heads import LinearHead, sigmoid, softmax
+from serving.heads import LinearHead, softmax
 from serving.triage import Novelty, SeverityModel, TargetModel, Triage
 from training.params import TrainingParams
-from training.thresholds import RecallThreshold, threshold_for_precision, threshold_for_recall
+from training.thresholds import threshold_for_precision, threshold_for_recall
 
-Nearest = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 _AUTOMATE_ERROR_RATE = 0.1
 _MIN_CALIBRATION = 30
 _MIN_POSITIVES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledRows:
-    """Examples with their labels; None where a label is unknown.
-
-    Attributes
-    ----------
-    categories : tuple of str or None, length n
-    severities : tuple of Severity or None, length n
-    targets : mapping of name to tuple of str or None, each of length n
-    """
-
-    examples: tuple[Example, ...]
-    categories: tuple[str | None, ...]
-    severities: tuple[Severity | None, ...]
-    targets: Mapping[str, tuple[str | None, ...]]
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def take(self, rows: Sequence[int]) -> LabelledRows:
-        """The rows of the given numbers, in their order."""
-        return LabelledRows(
-            examples=tuple(self.examples[i] for i in rows),
-            categories=tuple(self.categories[i] for i in rows),
-            severities=tuple(self.severities[i] for i in rows),
-            targets={name: tuple(values[i] for i in rows) for name, values in self.targets.items()},
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FittedTriage:
-    """The served object, and what the fit has to tell of itself."""
-
-    triage: Triage
-    sev1: RecallThreshold | None
-    class_counts: dict[str, dict[str, int]]
 
 
 def fit_triage(train: LabelledRows, calibration: LabelledRows, params: TrainingParams) -> FittedTriage:
@@ -93,9 +54,7 @@ def fit_triage(train: LabelledRows, calibration: LabelledRows, params: TrainingP
     }
     severity, sev1 = None, None
     if len({level for level in train.severities if level is not None}) > 1:
-        severity, sev1 = _fit_severity(
-            train_rows, train.severities, calibration_rows, calibration.severities, params
-        )
+        severity, sev1 = _fit_severity(train_rows, train.severities, calibration_rows, calibration.severities, params)
     novelty = fit_novelty(train.examples, calibration.examples, category, calibration_rows, params)
     counts = {"category": Counter(label for label in train.categories if label is not None)}
     counts["severity"] = Counter(str(level) for level in train.severities if level is not None)

@@ -1,0 +1,101 @@
+"""What is fitted and scored: labelled tickets, ranked candidates with their truth, and what a fit gives back.
+
+A benchmark or a backtest takes a function of these as its argument, so that evaluation never imports training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.feature_space import Example
+from features.ticket import Severity
+from serving.ranking import Ranker
+from serving.triage import Triage
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRows:
+    """Examples with their labels; None where a label is unknown.
+
+    Attributes
+    ----------
+    categories : tuple of str or None, length n
+    severities : tuple of Severity or None, length n
+    targets : mapping of name to tuple of str or None, each of length n
+    """
+
+    examples: tuple[Example, ...]
+    categories: tuple[str | None, ...]
+    severities: tuple[Severity | None, ...]
+    targets: Mapping[str, tuple[str | None, ...]]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def take(self, rows: Sequence[int]) -> LabelledRows:
+        """The rows of the given numbers, in their order."""
+        return LabelledRows(
+            examples=tuple(self.examples[i] for i in rows),
+            categories=tuple(self.categories[i] for i in rows),
+            severities=tuple(self.severities[i] for i in rows),
+            targets={name: tuple(values[i] for i in rows) for name, values in self.targets.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecallThreshold:
+    """A threshold for a recall, and whether the calibration rows were enough to promise it.
+
+    ``n_positives`` calibration rows were positive; ``n_needed`` are the fewest that can certify the promise.
+    """
+
+    threshold: float
+    certified: bool
+    n_positives: int
+    n_needed: int
+
+
+@dataclass(frozen=True, slots=True)
+class FittedTriage:
+    """The object that will be served, and what its fit has to tell.
+
+    ``class_counts`` gives the training rows of each class, by target.
+    """
+
+    triage: Triage
+    sev1: RecallThreshold | None
+    class_counts: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class RankingGroup:
+    """The candidates of one query, with the truth.
+
+    Attributes
+    ----------
+    created_at : float
+        Seconds since the epoch at which the query was created.
+    row_ids : ndarray of int64, shape (n_candidates,)
+    matrix : ndarray of float64, shape (n_candidates, n_signals)
+        Signals as :func:`serving.ranking.signals` computes them.
+    is_match : ndarray of bool, shape (n_candidates,)
+    n_matches : int
+        Known matches in all, found among the candidates or not; 0 for a query without a known link.
+    """
+
+    created_at: float
+    row_ids: NDArray[np.int64]
+    matrix: NDArray[np.float64]
+    is_match: NDArray[np.bool_]
+    n_matches: int
+
+
+FitTriage = Callable[[LabelledRows, LabelledRows], FittedTriage]
+"""Fits on the first rows and calibrates on the second."""
+
+FitRanker = Callable[[Sequence[RankingGroup]], Ranker]
+"""Learns a ranker from groups in order of time."""

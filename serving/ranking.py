@@ -1,0 +1,170 @@
+"""Rank candidates by signals that can be explained, as a calibrated probability of being the same problem.
+
+The ranker is a logistic regression over the signals below, in the line of REP (Sun et al., ASE 2011). A history without
+links uses :data:`UNTRAINED`, whose constants were chosen once on two public projects (``docs/benchmarks.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from features.case_entries import CaseEntry
+from features.case_index import Candidate
+from numpy.typing import NDArray
+
+from features.ticket import Ticket
+from serving.heads import sigmoid
+
+SIGNALS: tuple[str, ...] = (
+    "bm25",
+    "bm25_subject",
+    "cosine",
+    "cosine_share",
+    "bm25_share",
+    "agreement",
+    "recency_180",
+    "recency_20",
+    "same_product",
+    "same_customer",
+    "length_ratio",
+    "first_dense",
+    "first_lexical",
+)
+"""Names of the signals, in column order of :func:`signals`.
+
+``bm25*`` are divided by the query's score against itself and ``cosine`` is as it is; ``*_share`` are relative to the
+best candidate; ``agreement`` is the product of both shares; ``recency_d`` is exp(-age / d days); ``first_*`` mark the
+best candidate of one method.
+"""
+
+DAY_SECONDS = 86_400.0
+Tier = Literal["strong", "possible"]
+
+
+def signals(
+    candidates: Sequence[Candidate],
+    entries: Sequence[CaseEntry],
+    ticket: Ticket,
+    *,
+    now: float,
+    text_length: int,
+) -> NDArray[np.float64]:
+    """Compute the signals of candidates.
+
+    Parameters
+    ----------
+    candidates, entries : sequences of length n
+        Raw scores of each candidate and what the index knows of it.
+    now : float
+        Seconds since the epoch at which the ticket was created.
+    text_length : int
+        Length of the ticket's model text in characters.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, len(SIGNALS))
+    """
+    if not candidates:
+        return np.empty((0, len(SIGNALS)))
+    bm25 = np.array([c.bm25 for c in candidates])
+    cosine = np.array([c.cosine for c in candidates])
+    created = np.array([e.created_at for e in entries])
+    # A case without a date counts as a year old: neither news nor archive.
+    age = np.where(np.isnan(created), 365.0, np.maximum(now - np.nan_to_num(created), 0.0) / DAY_SECONDS)
+    lengths = np.maximum(np.array([e.text_length for e in entries], dtype=np.float64), 1.0)
+    own = max(float(text_length), 1.0)
+    cosine_share, bm25_share = _share(cosine), _share(bm25)
+    columns = {
+        "bm25": bm25,
+        "bm25_subject": np.array([c.bm25_subject for c in candidates]),
+        "cosine": cosine,
+        "cosine_share": cosine_share,
+        "bm25_share": bm25_share,
+        "agreement": cosine_share * bm25_share,
+        "recency_180": np.exp(-age / 180.0),
+        "recency_20": np.exp(-age / 20.0),
+        "same_product": _same(ticket.product, [e.product for e in entries]),
+        "same_customer": _same(ticket.customer, [e.customer for e in entries]),
+        "length_ratio": np.minimum(lengths, own) / np.maximum(lengths, own),
+        "first_dense": (cosine_share >= 1.0).astype(np.float64),
+        "first_lexical": (bm25_share >= 1.0).astype(np.float64),
+    }
+    return np.column_stack([columns[name] for name in SIGNALS])
+
+
+def _share(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    best = float(values.max())
+    return np.clip(values / best, 0.0, 1.0) if best > 0 else np.zeros_like(values)
+
+
+def _same(own: str | None, others: Sequence[str | None]) -> NDArray[np.float64]:
+    return np.array([float(own is not None and own == other) for other in others])
+
+
+@dataclass(frozen=True, slots=True)
+class Ranker:
+    """Weights over the signals, and the relevance from which a case is shown.
+
+    ``relevance = sigmoid(weights @ signals + intercept)``; ``strong`` and ``possible`` are relevances.
+    """
+
+    weights: tuple[float, ...]
+    intercept: float
+    strong: float
+    possible: float
+    trained: bool
+
+    def score(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Linear scores, shape (n,): the order, without the rounding of a probability near 1."""
+        return np.asarray(matrix @ np.array(self.weights) + self.intercept, dtype=np.float64)
+
+    def relevance(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities, shape (n,)."""
+        return sigmoid(self.score(matrix))
+
+    def tier(self, relevance: float) -> Tier | None:
+        """How a case of this relevance is shown; None when it is not."""
+        if relevance >= self.strong:
+            return "strong"
+        return "possible" if relevance >= self.possible else None
+
+    def to_json(self) -> dict[str, object]:
+        """JSON that :meth:`from_json` makes the same ranker of; weights by name of signal."""
+        return {
+            "weights": dict(zip(SIGNALS, self.weights, strict=True)),
+            "intercept": self.intercept,
+            "strong": self.strong,
+            "possible": self.possible,
+            "trained": self.trained,
+        }
+
+    @classmethod
+    def from_json(cls, config: Mapping[str, object]) -> Ranker:
+        """Restore a ranker; a signal that the release did not know has weight 0."""
+        weights = config["weights"]
+        assert isinstance(weights, Mapping)
+        return cls(
+            weights=tuple(float(weights.get(name, 0.0)) for name in SIGNALS),
+            intercept=float(str(config["intercept"])),
+            strong=float(str(config["strong"])),
+            possible=float(str(config["possible"])),
+            trained=bool(config["trained"]),
+        )
+
+
+def _untrained() -> Ranker:
+    weights = {"bm25": 1.0, "bm25_subject": 1.0, "cosine": 2.0, "recency_180": 0.3}
+    return Ranker(
+        weights=tuple(weights.get(name, 0.0) for name in SIGNALS),
+        intercept=-2.0,
+        strong=0.75,
+        possible=0.35,
+        trained=False,
+    )
+
+
+UNTRAINED = _untrained()
+"""The fusion that ships for histories without links."""

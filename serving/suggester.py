@@ -1,0 +1,230 @@
+"""The one object that answers: a ticket in, a suggestion out. No web; it reads cases through a function.
+
+The service, the command line and every evaluation run this very class.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from features.case_entries import CaseEntry
+from features.case_index import Candidate, CaseFilter, CaseIndex, CaseQuery
+from features.encoder import Encoder
+from features.history import StoredCase
+from features.intake import Intake
+from features.runbook_index import RunbookIndex
+from features.text import model_text
+
+from features.feature_space import Example
+from features.ticket import Case, LinkType, Ticket
+from serving.collapse import collapse
+from serving.ranking import Ranker, signals
+from serving.reasons import case_reasons
+from serving.resolutions import ResolvedNote, resolutions
+from serving.schemas import RelatedOpen, ResolutionAnswer, RunbookAnswer, SimilarCase, Suggestion
+from serving.triage import Novelty, Prediction, Triage
+
+CANDIDATES = 200
+MAX_RELATED_OPEN = 5
+MAX_RUNBOOKS = 3
+# Runbooks are voted for by the links of the best cases; further ones say little of this ticket.
+_VOTING_CASES = 10
+
+CaseReader = Callable[[Sequence[int]], Mapping[int, StoredCase]]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a caller asks for.
+
+    ``access_groups`` are the groups that the caller may see; None sees everything.
+    """
+
+    ticket: Ticket
+    top_k: int = 5
+    filter: CaseFilter = field(default_factory=CaseFilter)
+    explain: bool = False
+    access_groups: frozenset[str] | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankedCase:
+    """A candidate with its rank: raw scores, what the index knows, score and relevance."""
+
+    candidate: Candidate
+    entry: CaseEntry
+    score: float
+    relevance: float
+
+    @property
+    def row_id(self) -> int:
+        """The case's row in the history."""
+        return self.candidate.row_id
+
+
+class Suggester:
+    """A release, the indexes and the way to read cases, as one object. Safe to call from several threads."""
+
+    def __init__(
+        self,
+        *,
+        release_id: str,
+        triage: Triage,
+        ranker: Ranker,
+        encoder: Encoder,
+        intake: Intake,
+        index: CaseIndex,
+        runbooks: RunbookIndex,
+        read_cases: CaseReader,
+    ) -> None:
+        self.release_id = release_id
+        self.triage = triage
+        self.ranker = ranker
+        self.encoder = encoder
+        self.index = index
+        self.runbooks = runbooks
+        self._intake = intake
+        self._read_cases = read_cases
+
+    def suggest(self, query: Query) -> Suggestion:
+        """Answer one ticket.
+
+        Raises
+        ------
+        InvalidTicket
+            If a field of the ticket breaks a bound.
+        HistoryUnavailable
+            If the cases to show cannot be read.
+        """
+        example = self.example(query.ticket)
+        now = _created(example.ticket)
+        visible = replace(query.filter, exclude_ids=query.filter.exclude_ids | _own_id(example.ticket))
+        ranked = self.rank(example, visible, now=now)
+        shown = [case for case in ranked if self.ranker.tier(case.relevance)]
+        permitted = [case for case in shown if _may_see(case.entry, query.access_groups)]
+        prediction = self.predict(example)
+        resolved = collapse([case for case in permitted if case.entry.is_resolved])
+        open_cases = collapse([case for case in permitted if not case.entry.is_resolved])[:MAX_RELATED_OPEN]
+        best = resolved[: max(query.top_k, _VOTING_CASES)]
+        cases = self._read_cases([group.best.row_id for group in (*best, *open_cases)])
+        found = [group for group in best if group.best.row_id in cases]
+        return Suggestion(
+            request_id=query.request_id or new_request_id(),
+            release=self.release_id,
+            index_watermark=self.index.watermark,
+            category=prediction.category,
+            severity=prediction.severity,
+            targets=prediction.targets,
+            similar_cases=[
+                self._similar_case(example.ticket, group.best, cases, group.duplicates, now)
+                for group in found[: query.top_k]
+            ],
+            related_open=[_related_open(group.best, cases) for group in open_cases if group.best.row_id in cases],
+            resolutions=self._resolutions([cases[group.best.row_id].case for group in found[: query.top_k]]),
+            runbooks=self._runbooks(
+                example, [(group.best.relevance, cases[group.best.row_id].case) for group in found]
+            ),
+            novel=prediction.novel,
+            hidden_count=len(shown) - len(permitted),
+            notes=[],
+        )
+
+    def example(self, ticket: Ticket) -> Example:
+        """Mask a ticket, bound it, and embed its model text."""
+        masked = self._intake.prepare_ticket(ticket)
+        text = model_text(masked)
+        return Example(masked, text, self.encoder.encode([text.text])[0])
+
+    def predict(self, example: Example) -> Prediction:
+        """Category, severity and further targets of an example."""
+        own = CaseFilter(exclude_ids=_own_id(example.ticket))
+        _, cosines = self.index.nearest(example.vector, Novelty.N_NEAREST, own)
+        return self.triage.predict([example], [cosines.tolist()])[0]
+
+    def rank(self, example: Example, visible: CaseFilter, *, now: float, limit: int = CANDIDATES) -> list[RankedCase]:
+        """Candidates of an example, best first; ties by the newer row."""
+        query = CaseQuery(text=example.text, vector=example.vector, now=now)
+        candidates = self.index.search(query, visible, limit)
+        pairs = [(c, e) for c in candidates if (e := self.index.entry(c.row_id)) is not None]
+        kept, entries = [c for c, _ in pairs], [e for _, e in pairs]
+        matrix = signals(kept, entries, example.ticket, now=now, text_length=len(example.text.text))
+        scores, relevance = self.ranker.score(matrix), self.ranker.relevance(matrix)
+        order = sorted(range(len(kept)), key=lambda i: (-scores[i], -kept[i].row_id))
+        return [RankedCase(kept[i], entries[i], float(scores[i]), float(relevance[i])) for i in order]
+
+    def _similar_case(
+        self, ticket: Ticket, ranked: RankedCase, cases: Mapping[int, StoredCase], duplicates: int, now: float
+    ) -> SimilarCase:
+        case = cases[ranked.row_id].case
+        return SimilarCase(
+            id=case.id,
+            subject=case.ticket.subject,
+            url=case.outcome.url,
+            relevance=round(ranked.relevance, 4),
+            tier=self.ranker.tier(ranked.relevance) or "possible",
+            resolved_at=case.outcome.resolved_at,
+            category=case.outcome.category,
+            resolution=case.outcome.resolution,
+            outcome=case.outcome.outcome,
+            duplicates=duplicates,
+            why=case_reasons(ticket, case.ticket, ranked.candidate, now=now),
+        )
+
+    def _resolutions(self, cases: Sequence[Case]) -> list[ResolutionAnswer]:
+        return resolutions(
+            [
+                ResolvedNote(case.id, case.outcome.resolution, case.outcome.outcome)
+                for case in cases
+                if case.outcome.resolution
+            ]
+        )
+
+    def _runbooks(self, example: Example, cases: Sequence[tuple[float, Case]]) -> list[RunbookAnswer]:
+        support: dict[str, float] = {}
+        for relevance, case in cases:
+            for link in case.links:
+                if link.type is LinkType.RUNBOOK:
+                    support[link.id] = support.get(link.id, 0.0) + relevance
+        return [
+            RunbookAnswer(
+                id=hit.id,
+                title=hit.title,
+                url=hit.url,
+                section=hit.section,
+                relevance=round(hit.relevance, 4),
+                why=list(hit.why),
+            )
+            for hit in self.runbooks.search(example.text, example.vector, linked=support, limit=MAX_RUNBOOKS)
+        ]
+
+
+def new_request_id() -> str:
+    """A request id: time-ordered enough to read a journal by, unguessable enough to be no counter."""
+    return f"{int(time.time() * 1000):011x}{uuid.uuid4().hex[:16]}"
+
+
+def _created(ticket: Ticket) -> float:
+    return ticket.created_at.timestamp() if ticket.created_at is not None else time.time()
+
+
+def _own_id(ticket: Ticket) -> frozenset[str]:
+    return frozenset({ticket.id}) if ticket.id is not None else frozenset()
+
+
+def _may_see(entry: CaseEntry, groups: frozenset[str] | None) -> bool:
+    return groups is None or entry.access_group is None or entry.access_group in groups
+
+
+def _related_open(ranked: RankedCase, cases: Mapping[int, StoredCase]) -> RelatedOpen:
+    case = cases[ranked.row_id].case
+    return RelatedOpen(
+        id=case.id,
+        subject=case.ticket.subject,
+        url=case.outcome.url,
+        relevance=round(ranked.relevance, 4),
+        created_at=case.ticket.created_at,
+    )
