@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,13 +75,11 @@ class FeatureSpace:
         }
 
     @classmethod
-    def from_parts(cls, arrays: Mapping[str, NDArray[np.generic]], config: Mapping[str, object]) -> FeatureSpace:
+    def from_parts(cls, arrays: Mapping[str, NDArray[np.generic]], config: Mapping[str, Any]) -> FeatureSpace:
         """Restore a space from :meth:`to_parts`."""
-        names = config["structured"]
-        assert isinstance(names, list)
         return cls(
             vectorizer=NgramVectorizer.from_arrays(arrays),
-            structured=StructuredColumns(tuple(names)),
-            dense_weight=float(str(config["dense_weight"])),
-            structured_weight=float(str(config["structured_weight"])),
+            structured=StructuredColumns(tuple(config["structured"])),
+            dense_weight=float(config["dense_weight"]),
+            structured_weight=float(config["structured_weight"]),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from features.case_entries import CaseEntry
@@ -142,15 +142,14 @@ class Ranker:
         }
 
     @classmethod
-    def from_json(cls, config: Mapping[str, object]) -> Ranker:
+    def from_json(cls, config: Mapping[str, Any]) -> Ranker:
         """Restore a ranker; a signal that the release did not know has weight 0."""
-        weights = config["weights"]
-        assert isinstance(weights, Mapping)
+        weights: Mapping[str, float] = config["weights"]
         return cls(
             weights=tuple(float(weights.get(name, 0.0)) for name in SIGNALS),
-            intercept=float(str(config["intercept"])),
-            strong=float(str(config["strong"])),
-            possible=float(str(config["possible"])),
+            intercept=float(config["intercept"]),
+            strong=float(config["strong"]),
+            possible=float(config["possible"]),
             trained=bool(config["trained"]),
         )
 

@@ -293,7 +293,7 @@ class BatchAnswer(_Answer):
 
 
 class CaseAnswer(_Answer):
-    """Answer of ``POST /v1/cases`` and ``DELETE /v1/cases/{id}``: the change number under which it is in the history."""
+    """Answer of ``POST /v1/cases`` and ``DELETE /v1/cases/{id}``: the change number it has in the history."""
 
     id: str
     change: int
