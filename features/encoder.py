@@ -1,0 +1,326 @@
+"""Text to vectors: one contract, two encoders, and the checked load of an exported one.
+
+An exported encoder is a folder: ``encoder.json`` (format, name, fingerprint, dimension, max_tokens, files with their
+SHA-256) and, for a sentence encoder, ``model.onnx`` (pooling and L2 normalisation in the graph) and ``tokenizer.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import EncoderRefused
+from features.files import file_sha256, new_folder, write_synced
+
+Vectors = npt.NDArray[np.float32]
+
+FORMAT_VERSION = 1
+MAX_TOKENS = 256
+# On AVX2 without VNNI, larger batches are no faster and take more memory: 21 texts/s and 221 MB resident at 512 tokens
+# a batch, 18 texts/s and 320 MB at 2,048 (Jira tickets, one thread).
+TOKENS_PER_BATCH = 512
+# A token of ordinary text has 4 characters. What lies beyond this bound cannot be among the first 256 tokens, unless
+# the text is one of very long words; a 5 MB text must not be tokenised to the end for the sake of its first lines.
+MAX_CHARACTERS = 20_000
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Text to unit vectors, the same for a text alone as among a thousand others."""
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits: equal if, and only if, two encoders give the same vectors."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that are read; what follows is ignored."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any strings, blank ones and lone surrogates included.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, dimension), float32
+            Rows of length 1, in the order of ``texts``.
+        """
+        ...
+
+
+class EncoderCard(BaseModel):
+    """``encoder.json``: what an exported encoder is, and the SHA-256 of each of its files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int
+    kind: Literal["onnx", "hashing"]
+    name: str
+    fingerprint: str = Field(pattern=r"^[0-9a-f]{16}$")
+    dimension: int = Field(ge=1, le=65_536)
+    max_tokens: int = Field(ge=2, le=8_192)
+    pad_id: int = 0
+    files: dict[str, str] = {}
+
+
+class HashingEncoder:
+    """Words hashed to signed coordinates: deterministic, fast, without a model and without semantics.
+
+    Texts that share words are near each other. It has the contract of the real encoder and stands in for it in tests.
+
+    Parameters
+    ----------
+    dimension : int
+        Length of a vector.
+
+    Examples
+    --------
+    >>> encoder = HashingEncoder(64)
+    >>> a, b, c = encoder.encode(["login fails", "Login FAILS again", "export is slow"])
+    >>> bool(a @ b > 0.7 > a @ c)
+    True
+    """
+
+    max_tokens = MAX_TOKENS
+
+    def __init__(self, dimension: int = 64) -> None:
+        self.dimension = dimension
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that name the hash and the dimension."""
+        return hashlib.sha256(f"hashing-1:{self.dimension}:{self.max_tokens}".encode()).hexdigest()[:16]
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts; see :meth:`Encoder.encode`."""
+        vectors: Vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            for word in _words(text)[: self.max_tokens]:
+                digest = int.from_bytes(hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest())
+                row[(digest >> 1) % self.dimension] += 1.0 if digest & 1 else -1.0
+            length = float(np.linalg.norm(row))
+            # Words can cancel out, and a blank text has none: both get the first axis.
+            row[:] = row / length if length > 0 else np.eye(1, self.dimension, dtype=np.float32)[0]
+        return vectors
+
+    def save(self, encoders_dir: Path) -> Path:
+        """Write the encoder's folder below ``encoders_dir``, unless it is there; return it."""
+        folder = encoders_dir / self.fingerprint
+        if not folder.exists():
+            card = EncoderCard(
+                format=FORMAT_VERSION,
+                kind="hashing",
+                name="hashing",
+                fingerprint=self.fingerprint,
+                dimension=self.dimension,
+                max_tokens=self.max_tokens,
+            )
+            with new_folder(folder) as tmp:
+                write_card(tmp, card)
+        return folder
+
+
+class OnnxEncoder:
+    """A sentence encoder on ONNX Runtime; neither torch nor transformers is needed.
+
+    Texts are sorted by length and run in batches of at most ``TOKENS_PER_BATCH`` tokens, so that hardly a token is
+    padding and memory stays within some 60 MB of the bare session. Safe to call from several threads.
+    """
+
+    def __init__(self, card: EncoderCard, tokenizer: Any, session: Any) -> None:
+        self._card = card
+        self._tokenizer = tokenizer
+        self._session = session
+
+    @classmethod
+    def load(cls, folder: Path, *, threads: int = 2) -> OnnxEncoder:
+        """Load an exported sentence encoder; ``threads`` is the number of cores that one call uses.
+
+        Raises
+        ------
+        EncoderRefused
+            If a file is missing, does not match its hash or cannot be read.
+        """
+        card = read_card(folder)
+        missing = {"model.onnx", "tokenizer.json"} - set(card.files)
+        if card.kind != "onnx" or missing:
+            raise EncoderRefused(
+                f"The encoder {folder} lists no {' and no '.join(sorted(missing)) or 'ONNX model'}; "
+                "remove the folder and export the encoder again with `precedent train`."
+            )
+        tokenizer = _open_tokenizer(folder / "tokenizer.json", card.max_tokens)
+        return cls(card, tokenizer, _open_session(folder / "model.onnx", threads))
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, tokenizer, pooling and ``max_tokens``."""
+        return self._card.fingerprint
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._card.dimension
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that are read; what follows is ignored."""
+        return self._card.max_tokens
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts; see :meth:`Encoder.encode`."""
+        token_ids = [self._token_ids(text) for text in texts]
+        vectors: Vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for rows in _batches([len(ids) for ids in token_ids]):
+            vectors[rows] = self._run([token_ids[row] for row in rows])
+        return vectors
+
+    def _token_ids(self, text: str) -> npt.NDArray[np.int64]:
+        # The tokenizer takes no lone surrogates.
+        clean = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+        return np.asarray(self._tokenizer.encode(clean).ids, dtype=np.int64)
+
+    def _run(self, token_ids: Sequence[npt.NDArray[np.int64]]) -> Vectors:
+        shape = (len(token_ids), max(len(ids) for ids in token_ids))
+        input_ids = np.full(shape, self._card.pad_id, dtype=np.int64)
+        mask = np.zeros(shape, dtype=np.int64)
+        for row, ids in enumerate(token_ids):
+            input_ids[row, : len(ids)] = ids
+            mask[row, : len(ids)] = 1
+        (vectors,) = self._session.run(["embedding"], {"input_ids": input_ids, "attention_mask": mask})
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def load_encoder(folder: Path, threads: int = 2) -> Encoder:
+    """Load an exported encoder of either kind, after checking every file against its hash.
+
+    Raises
+    ------
+    EncoderRefused
+        If the folder holds no encoder, one of another format, or a file that does not match its hash.
+    """
+    card = read_card(folder)
+    if card.kind == "onnx":
+        return OnnxEncoder.load(folder, threads=threads)
+    encoder = HashingEncoder(card.dimension)
+    if encoder.fingerprint != card.fingerprint:
+        raise EncoderRefused(
+            f"The hashing encoder {folder} has fingerprint {card.fingerprint}, not {encoder.fingerprint}; "
+            "it was made by another version of Precedent: remove the folder and train again."
+        )
+    return encoder
+
+
+def write_card(folder: Path, card: EncoderCard) -> None:
+    """Write ``encoder.json`` into a folder that is being filled."""
+    write_synced(folder / "encoder.json", card.model_dump_json(indent=2).encode())
+
+
+def read_card(folder: Path) -> EncoderCard:
+    """Read ``encoder.json`` and check the files it lists.
+
+    Raises
+    ------
+    EncoderRefused
+        If the card is missing, malformed or of another format, or a file is missing or does not match its hash.
+    """
+    card = _parse_card(folder / "encoder.json")
+    for name, expected in card.files.items():
+        path = folder / name
+        if Path(name).name != name or path.is_symlink() or not path.is_file():
+            raise EncoderRefused(
+                f"The encoder {folder} lacks its file {name}; remove the folder and export it again with "
+                "`precedent train`."
+            )
+        if (found := file_sha256(path)) != expected:
+            raise EncoderRefused(
+                f"The encoder's file {path} has SHA-256 {found}, not {expected}: it is damaged; remove the folder and "
+                "export it again with `precedent train`."
+            )
+    return card
+
+
+def _parse_card(path: Path) -> EncoderCard:
+    try:
+        card = EncoderCard.model_validate_json(path.read_bytes())
+    except OSError:
+        raise EncoderRefused(
+            f"There is no encoder in {path.parent}: {path.name} cannot be read; run `precedent train` to export one."
+        ) from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise EncoderRefused(
+            f"The encoder's card {path} is wrong at {'.'.join(map(str, problem['loc'])) or 'its JSON'}: "
+            f"{problem['msg']}; remove the folder and export it again with `precedent train`."
+        ) from None
+    if card.format != FORMAT_VERSION:
+        raise EncoderRefused(
+            f"The encoder {path.parent} has format {card.format} and this version of Precedent reads "
+            f"{FORMAT_VERSION}; use the version that wrote it, or remove the folder and train again."
+        )
+    return card
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Group rows of like length, longest first, so that memory peaks at once and then only shrinks."""
+    order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
+    start = 0
+    while start < len(order):
+        size = max(1, TOKENS_PER_BATCH // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text[:MAX_CHARACTERS].lower())
+
+
+def _open_tokenizer(path: Path, max_tokens: int) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001  the Rust side raises bare Exception
+        raise EncoderRefused(
+            f"The tokenizer {path} cannot be read ({error}); export the encoder again with `precedent train`."
+        ) from None
+    # The default model's file asks for padding to 128 tokens, and for truncation to 128.
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
+    return tokenizer
+
+
+def _open_session(path: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads would take the cores that the web server and the indexes need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A memory pattern is kept for each shape that is met, and here nearly every shape is new: 230 to 760 MB.
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  onnxruntime's errors have no common base
+        raise EncoderRefused(
+            f"The model {path} cannot be opened ({error}); export the encoder again with `precedent train`."
+        ) from None
