@@ -19,6 +19,7 @@
     ├── Overloaded (503)
     ├── Unavailable (503)             a part that the answer needs is not there
     │   ├── HistoryUnavailable (503)
+    │   │   └── HistoryFull (507)     no room left to store
     │   └── NoRelease (503)
     ├── DeadlineExceeded (504)
     ├── ReleaseRefused (500)          a release that fails its checks
@@ -163,6 +164,13 @@ class HistoryUnavailable(Unavailable):
     """The history's database does not answer."""
 
     code = "history_unavailable"
+
+
+class HistoryFull(HistoryUnavailable):
+    """The history's database has no room to grow."""
+
+    status = 507
+    code = "history_full"
 
 
 class NoRelease(Unavailable):

@@ -1,0 +1,221 @@
+"""The history: the one truth about tickets, what resolved them, how they are linked, and what changed when.
+
+Every change of a case gets a number. Numbers only grow and become visible in the order of commits, so whoever has
+seen number ``n`` and reads on from there misses nothing (DESIGN, decision 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Engine, select
+
+from features import history_erasure, history_reads, history_vectors, history_writes
+from features.history_engine import Database
+from features.history_rows import Change, HistoryCounts, StoredCase, StoredLink, UpsertResult
+from features.schema import CHANGES, RUNBOOKS, superseded, tickets
+from features.ticket import Case, LinkType
+
+if TYPE_CHECKING:
+    from features.history_runbooks import RunbookChanges
+    from features.runbooks import Runbook
+
+__all__ = ["Change", "History", "HistoryCounts", "StoredCase", "StoredLink", "UpsertResult"]
+
+
+class History:
+    """A history in SQLite or PostgreSQL; safe to use from several threads.
+
+    Every method raises :class:`features.errors.HistoryUnavailable` when the database does not answer, and those that
+    store raise :class:`features.errors.HistoryFull` when it has no room.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from features.ticket import Case, Ticket
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     history = History.open(f"sqlite:///{folder}/history.db")
+    ...     result = history.upsert([Case(ticket=Ticket(id="T-1", subject="No login"))], masking_rules="1")
+    ...     history.close()
+    >>> result
+    UpsertResult(inserted=1, updated=0, unchanged=0, change=1)
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str) -> History:
+        """Open a history, making it or bringing it to this version's schema where needed.
+
+        Parameters
+        ----------
+        url : str
+            ``sqlite:////path/history.db`` or ``postgresql://user:password@host/name``.
+
+        Raises
+        ------
+        SettingsInvalid
+            If the URL is neither of these.
+        HistoryUnavailable
+            If the database does not answer, or was written by a newer version.
+        """
+        database = Database(url)
+        try:
+            database.migrate()
+        except BaseException:
+            database.engine.dispose()
+            raise
+        return cls(database)
+
+    @property
+    def engine(self) -> Engine:
+        """The database's engine, for what keeps tables of its own beside the tickets (journal, keys)."""
+        return self._database.engine
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection that sees one state of the history, for tables that other modules own."""
+        return self._database.reading()
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A connection in one transaction that writes, for tables that other modules own."""
+        return self._database.writing()
+
+    def upsert(self, cases: Sequence[Case], *, masking_rules: str) -> UpsertResult:
+        """Store cases by system and id, in one transaction.
+
+        A case that is stored already as it is gets no new change number, and neither does one whose ``version`` is
+        lower than the stored one.
+
+        Parameters
+        ----------
+        cases : sequence of Case
+            Masked by :meth:`features.intake.Intake.prepare`.
+        masking_rules : str
+            Version of the masking rules.
+        """
+        with self.writing() as connection:
+            return history_writes.upsert(connection, cases, masking_rules)
+
+    def case(self, id: str, *, system: str = "default") -> StoredCase | None:  # noqa: A002
+        """A case by the id that its source uses; None where there is none."""
+        with self.reading() as connection:
+            return history_reads.read_case(connection, id, system)
+
+    def cases(self, row_ids: Sequence[int]) -> dict[int, StoredCase]:
+        """Cases by row; rows that are not there are left out."""
+        with self.reading() as connection:
+            return history_reads.read_cases(connection, row_ids)
+
+    def iter_cases(self, *, batch: int = 1000) -> Iterator[StoredCase]:
+        """Every case by row, in constant memory; no transaction stays open while the caller works."""
+        after = 0
+        while True:
+            with self.reading() as connection:
+                page = history_reads.read_page(connection, after, batch)
+            if not page:
+                return
+            yield from page
+            after = page[-1].row_id
+
+    def changes_since(self, change: int, limit: int) -> list[Change]:
+        """What changed after a number, in order, at most ``limit`` changes; a row comes once, as it is now."""
+        with self.reading() as connection:
+            return history_reads.read_changes(connection, change, limit)
+
+    def last_change(self) -> int:
+        """The highest change number; 0 in a new history."""
+        with self.reading() as connection:
+            return history_writes.counter_value(connection, CHANGES)
+
+    def erase(self, id: str, *, system: str = "default") -> int:  # noqa: A002
+        """Remove a ticket and whatever holds its words, leaving a tombstone; answers the change number.
+
+        With it go its outcome, messages and links, vectors that no other ticket uses, journal entries about it, and
+        its places in answers that showed it to others.
+
+        Raises
+        ------
+        UnknownCase
+            If the history does not hold the ticket.
+        """
+        with self.writing() as connection:
+            change = history_erasure.erase(connection, id, system)
+        self._database.shrink_log()
+        return change
+
+    def count(self) -> HistoryCounts:
+        """How much the history holds."""
+        with self.reading() as connection:
+            return history_reads.read_counts(connection)
+
+    def links(self, type: LinkType | None = None) -> list[StoredLink]:  # noqa: A002
+        """Links between cases and to runbooks, of one type or of all."""
+        with self.reading() as connection:
+            return list(history_reads.read_links(connection, type))
+
+    def vectors(self, keys: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """Known vectors by key (:func:`features.vectors.vector_key`), float32 of shape (d,)."""
+        with self.reading() as connection:
+            return history_vectors.read_vectors(connection, keys)
+
+    def put_vectors(
+        self,
+        vectors: Mapping[str, npt.NDArray[np.float32]],
+        uses: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        """Store vectors by key; one that is there stays.
+
+        Parameters
+        ----------
+        vectors : mapping of str to ndarray of shape (d,)
+            Stored as float32.
+        uses : mapping of str to sequence of int, optional
+            Rows whose text a key stands for, so that erasing them erases the vector; may name keys that are stored
+            already.
+        """
+        uses = uses or {}
+        with self.reading() as connection:
+            noted = history_vectors.read_uses(connection, {row_id for rows in uses.values() for row_id in rows})
+        if vectors or any((row_id, key) not in noted for key, rows in uses.items() for row_id in rows):
+            with self.writing() as connection:
+                history_vectors.write_vectors(connection, vectors, uses)
+
+    def runbooks(self) -> list[Runbook]:
+        """Every runbook, by id."""
+        from features import history_runbooks  # brings the Markdown parser, which few callers need
+
+        with self.reading() as connection:
+            return history_runbooks.read_all(connection)
+
+    def replace_runbooks(self, runbooks: Sequence[Runbook]) -> RunbookChanges:
+        """Make these the runbooks, all others gone."""
+        from features import history_runbooks
+
+        with self.writing() as connection:
+            return history_runbooks.replace_all(connection, runbooks)
+
+    def runbooks_change(self) -> int:
+        """A number that grows whenever the runbooks change; 0 before the first."""
+        with self.reading() as connection:
+            return history_writes.counter_value(connection, RUNBOOKS)
+
+    def superseded(self, ids: Sequence[str], *, system: str) -> set[tuple[str, bytes]]:
+        """Contents (id, hash) that a later row of the same import file replaced, among the given ids."""
+        with self.reading() as connection:
+            statement = select(tickets.c.id, superseded.c.content_hash).join_from(superseded, tickets)
+            rows = connection.execute(statement.where(tickets.c.system == system, tickets.c.id.in_(ids)))
+            return {(row.id, bytes(row.content_hash)) for row in rows}
+
+    def note_superseded(self, contents: set[tuple[str, bytes]], *, system: str) -> None:
+        """Remember contents (id, hash) that a later row of the same import file replaced."""
+        with self.writing() as connection:
+            history_writes.note_superseded(connection, contents, system)

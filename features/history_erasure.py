@@ -1,0 +1,119 @@
+"""Forgetting a ticket: everything that holds its words goes in one transaction."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Text, and_, cast, delete, exists, insert, or_, select, update
+
+from features.errors import UnknownCase
+from features.history_writes import lock, pages, take_numbers
+from features.schema import (
+    CHANGES,
+    journal_feedback,
+    journal_suggestions,
+    tickets,
+    tombstones,
+    vector_uses,
+    vectors,
+)
+
+_QUOTING_TARGETS = ("case", "resolution")
+
+
+def erase(connection: Connection, case_id: str, system: str) -> int:
+    """Remove a ticket and leave a tombstone that holds no text, inside a transaction that writes.
+
+    Returns
+    -------
+    int
+        The change number of the erasure, by which every index learns of it.
+
+    Raises
+    ------
+    UnknownCase
+        If the history does not hold the ticket.
+    """
+    lock(connection)
+    row_id = connection.scalar(select(tickets.c.row_id).where(tickets.c.system == system, tickets.c.id == case_id))
+    if row_id is None:
+        raise UnknownCase(
+            f"The history holds no ticket {case_id!r} of {system!r}; check the id and the system.", field="id"
+        )
+    _erase_journal(connection, case_id, system, _text_hashes(connection, row_id))
+    _erase_vectors(connection, row_id)
+    # Outcome, messages, links and vector uses follow the ticket by their foreign keys.
+    connection.execute(delete(tickets).where(tickets.c.row_id == row_id))
+    change = take_numbers(connection, CHANGES, 1)
+    connection.execute(insert(tombstones).values(row_id=row_id, change=change, erased_at=datetime.now(UTC)))
+    return change
+
+
+def _text_hashes(connection: Connection, row_id: int) -> set[str]:
+    """Hashes of the model texts that the ticket was ever embedded with: the last part of a vector's key."""
+    keys = connection.scalars(select(vector_uses.c.key).where(vector_uses.c.row_id == row_id))
+    return {key.rpartition(":")[2] for key in keys}
+
+
+def _erase_vectors(connection: Connection, row_id: int) -> None:
+    others = vector_uses.alias()
+    shared = exists().where(others.c.key == vector_uses.c.key, others.c.row_id != row_id)
+    own = select(vector_uses.c.key).where(vector_uses.c.row_id == row_id, ~shared)
+    connection.execute(delete(vectors).where(vectors.c.key.in_(own)))
+
+
+def _erase_journal(connection: Connection, case_id: str, system: str, text_hashes: set[str]) -> None:
+    entries = journal_suggestions.c
+    # A suggestion is often asked before the ticket has an id: the same words give it away.
+    about = and_(
+        entries.ticket_system == system,
+        or_(entries.ticket_id == case_id, and_(entries.ticket_id.is_(None), entries.model_text_sha.in_(text_hashes))),
+    )
+    for page in pages(connection.scalars(select(entries.request_id).where(about)).all()):
+        connection.execute(delete(journal_feedback).where(journal_feedback.c.request_id.in_(page)))
+        connection.execute(delete(journal_suggestions).where(entries.request_id.in_(page)))
+    of_system = select(entries.request_id).where(entries.ticket_system == system)
+    connection.execute(
+        delete(journal_feedback).where(
+            journal_feedback.c.ref_id == case_id,
+            journal_feedback.c.target.in_(_QUOTING_TARGETS),
+            journal_feedback.c.request_id.in_(of_system),
+        )
+    )
+    _redact_answers(connection, case_id, system)
+
+
+def _redact_answers(connection: Connection, case_id: str, system: str) -> None:
+    """Take the ticket out of the answers that showed it to others."""
+    entries = journal_suggestions.c
+    quoting = select(entries.request_id, entries.answer).where(
+        entries.ticket_system == system, cast(entries.answer, Text).contains(json.dumps(case_id), autoescape=True)
+    )
+    for row in connection.execute(quoting).all():
+        connection.execute(
+            update(journal_suggestions)
+            .where(entries.request_id == row.request_id)
+            .values(answer=without_case(row.answer, case_id))
+        )
+
+
+def without_case(answer: Any, case_id: str) -> Any:
+    """An answer without the items that show a case, or that sum up cases of which it is one.
+
+    Examples
+    --------
+    >>> without_case({"similar_cases": [{"id": "A-1"}, {"id": "A-2"}], "resolutions": [{"case_ids": ["A-1"]}]}, "A-1")
+    {'similar_cases': [{'id': 'A-2'}], 'resolutions': []}
+    """
+    if isinstance(answer, dict):
+        # A runbook may bear the same id, and shows no ticket.
+        return {key: value if key == "runbooks" else without_case(value, case_id) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [without_case(item, case_id) for item in answer if not _shows(item, case_id)]
+    return answer
+
+
+def _shows(item: Any, case_id: str) -> bool:
+    return isinstance(item, dict) and (item.get("id") == case_id or case_id in (item.get("case_ids") or ()))
