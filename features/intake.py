@@ -6,10 +6,11 @@ What passes here may be stored, embedded, logged and shown; nothing else may.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import math
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from features.ticket import Case, Link, LinkType, Message, Outcome, Scalar, Tick
 
 if TYPE_CHECKING:
     from features.masking import Masker
+    from features.settings import Settings
 
 MAX_SUBJECT_CHARS = 2_000
 MAX_TEXT_CHARS = 1_000_000
@@ -165,6 +167,35 @@ class Intake:
         return hashlib.blake2b(name.encode(), key=self._secret, digest_size=8).hexdigest()
 
 
+def open_intake(settings: Settings) -> Intake:
+    """The intake of a workspace: its masker, with the recogniser of names if one is set, and its key.
+
+    Raises
+    ------
+    SettingsInvalid
+        If the recogniser cannot be imported, or the key cannot be read.
+    """
+    from features.masking import Masker
+
+    return Intake(Masker(_recogniser(settings.names)), load_secret(settings.secret_path))
+
+
+def _recogniser(path: str) -> Callable[[str], list[tuple[int, int]]] | None:
+    if path == "off":
+        return None
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsInvalid(
+            f"The recogniser of names {path!r} cannot be imported ({error}); set names to 'package.module:function' "
+            "or to 'off'.",
+            field="names",
+        ) from None
+    recognise: Callable[[str], list[tuple[int, int]]] = found
+    return recognise
+
+
 def load_secret(path: Path) -> bytes:
     """Read the key of the pseudonyms, making it on first use, readable by its owner alone.
 
@@ -248,8 +279,10 @@ def _id(value: str | None, field: str) -> str:
 
 
 def _links(links: Iterable[Link], case_id: str) -> tuple[Link, ...]:
-    found = [replace(link, id=_id(link.id, f"links.{position}.id")) for position, link in enumerate(links)]
+    found = tuple(links)
     _at_most(len(found), MAX_LINKS, "links", "entries")
+    for position, link in enumerate(found):
+        _id(link.id, f"links.{position}.id")
     return tuple(dict.fromkeys(link for link in found if link.type is LinkType.RUNBOOK or link.id != case_id))
 
 

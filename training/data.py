@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from features.history import History, StoredCase
 from features.text import model_text
-from features.vectors import embed_cases
 
 from evaluation.dataset import LabelledRows
 from features.encoder import Encoder
 from features.errors import NotEnoughData
 from features.feature_space import Example
+from features.history import History, StoredCase
+from features.vectors import embed_cases
 
 Progress = Callable[[int, int], None]
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.errors import SettingsInvalid
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -57,3 +61,27 @@ class TrainingParams(BaseModel):
     sev1_confidence: Share = 0.95
     strong_precision: Share = 0.9
     possible_precision: Share = 0.5
+
+
+def load_params(path: Path | None, *, seed: int) -> TrainingParams:
+    """Read parameters from a TOML file; without one, the defaults.
+
+    Raises
+    ------
+    SettingsInvalid
+        If the file is not TOML, a key is unknown or a value is out of bounds; names the key and the value.
+    """
+    values: dict[str, Any] = {"seed": seed}
+    try:
+        if path is not None:
+            values |= tomllib.loads(path.read_text(encoding="utf-8"))
+        return TrainingParams.model_validate(values)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"The parameter file {path} is not valid TOML: {error}; mend it.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsInvalid(
+            f"Training parameter {name} is wrong: {first['msg']} (got {first['input']!r}); mend it in {path}.",
+            field=name,
+        ) from None

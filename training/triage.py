@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from evaluation.dataset import FittedTriage, LabelledRows, RecallThreshold
+from evaluation.neighbours import nearest_cosines
 from features.errors import NotEnoughData
 from features.feature_space import Example, FeatureRows, FeatureSpace
 from features.ngrams import NgramVectorizer, SparseRows
@@ -235,19 +236,6 @@ def fit_novelty(
     confidence = category.probabilities(calibration_rows).max(axis=1)
     scores = [draft.score(float(c), row.tolist()) for c, row in zip(confidence, nearest, strict=True)]
     return Novelty(weight=params.novelty_weight, threshold=float(np.quantile(scores, params.novelty_quantile)))
-
-
-def nearest_cosines(
-    reference: Sequence[NDArray[np.float32]], queries: Sequence[NDArray[np.float32]], *, k: int
-) -> NDArray[np.float32]:
-    """Cosines of the k nearest reference vectors of each query, shape (n_queries, min(k, n_reference)), falling."""
-    matrix = np.stack(reference)
-    k = min(k, len(matrix))
-    out = []
-    for start in range(0, len(queries), 512):
-        cosines = np.stack(queries[start : start + 512]) @ matrix.T
-        out.append(-np.sort(-np.partition(cosines, -k, axis=1)[:, -k:], axis=1))
-    return np.concatenate(out)
 
 
 def take_rows(rows: FeatureRows, numbers: NDArray[np.intp]) -> FeatureRows:

@@ -1,0 +1,70 @@
+"""What every verb shares: the workspace option, JSON output, progress on a terminal and in a log."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from features.settings import Settings, load_settings
+
+workspace_option = click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Folder that holds everything Precedent writes (default: ./workspace, or PRECEDENT_WORKSPACE).",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for a program to read.")
+
+
+def settings_of(workspace: Path | None) -> Settings:
+    """Settings of a workspace, its folder made."""
+    settings = load_settings(workspace)
+    settings.workspace.mkdir(parents=True, exist_ok=True)
+    return settings
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str, allow_nan=True))
+
+
+def say(line: str) -> None:
+    """One line about what is going on, on standard error."""
+    click.echo(line, err=True)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, a line now and then elsewhere; called with done and total (0: unknown)."""
+    if sys.stderr.isatty():
+        with _bar(label) as update:
+            yield update
+        return
+    started = last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= 10 or (total and done >= total and now - started >= 1):
+            last = now
+            say(f"{label}: {done:,}" + (f" of {total:,}" if total else ""))
+
+    yield line
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total or None)

@@ -1,0 +1,123 @@
+"""``precedent import tickets`` and ``precedent import runbooks``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.common import json_option, print_json, progress, say, settings_of, workspace_option
+
+if TYPE_CHECKING:
+    from features.importing import ImportResult
+
+
+@click.group("import")
+def import_group() -> None:
+    """Bring tickets or runbooks into the history. Importing again changes only what has changed."""
+
+
+@import_group.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--source", "kind", type=click.Choice(["jira", "jsonl", "csv"]), required=True, help="Format of PATH.")
+@click.option(
+    "--mapping",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file: which column is what (docs/import.md).",
+)
+@click.option("--system", default=None, help="Name of the ticketing system; with the id it identifies a ticket.")
+@workspace_option
+@json_option
+def tickets(
+    path: Path, kind: str, mapping: Path | None, system: str | None, workspace: Path | None, as_json: bool
+) -> None:
+    """Import tickets from PATH (a file, gz or plain, or a folder for jira).
+
+    Rows that cannot be used go to a rejects file with their line and reason; they never stop the good ones.
+    """
+    from features.sources.mapping import load_mapping
+
+    from features.history import History
+    from features.importing import import_tickets
+    from features.intake import open_intake
+    from features.sources import open_source
+
+    settings = settings_of(workspace)
+    source = open_source(kind, path, load_mapping(mapping) if mapping else None)
+    rejects = settings.rejects_dir / f"{path.name.split('.')[0]}-{time.strftime('%Y%m%dT%H%M%S')}.jsonl"
+    history = History.open(settings.history_url)
+    try:
+        with progress("Importing tickets") as update:
+            result = import_tickets(
+                source.rows(),
+                history,
+                open_intake(settings),
+                system=system or settings.system,
+                rejects_path=rejects,
+                progress=lambda done: update(done, 0),
+            )
+    finally:
+        history.close()
+    _tell(result, as_json)
+
+
+def _tell(result: ImportResult, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "read": result.read,
+                "inserted": result.inserted,
+                "updated": result.updated,
+                "unchanged": result.unchanged,
+                "rejected": result.rejected,
+                "rejects_path": result.rejects_path,
+                "seconds": round(result.seconds, 3),
+            }
+        )
+        return
+    click.echo(
+        f"Read {result.read:,} rows in {result.seconds:.1f} s: {result.inserted:,} new, {result.updated:,} changed, "
+        f"{result.unchanged:,} as they were, {result.rejected:,} rejected."
+    )
+    if result.rejects_path is not None:
+        say(f"Rejected rows and warnings, with line and reason: {result.rejects_path}")
+
+
+@import_group.command()
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--base-url", default=None, help="Where the folder is published; makes links to runbooks whole.")
+@workspace_option
+@json_option
+def runbooks(path: Path, base_url: str | None, workspace: Path | None, as_json: bool) -> None:
+    """Import a folder of Markdown runbooks. What is gone from the folder is removed; ids stay."""
+    from features.history import History
+    from features.runbooks import read_runbooks
+
+    settings = settings_of(workspace)
+    read = read_runbooks(path, base_url=base_url)
+    history = History.open(settings.history_url)
+    try:
+        changes = history.replace_runbooks(read.runbooks)
+    finally:
+        history.close()
+    rejected = [{"path": str(name), "reason": reason} for name, reason in read.rejected]
+    if as_json:
+        print_json(
+            {
+                "read": len(read.runbooks),
+                "added": changes.added,
+                "updated": changes.updated,
+                "removed": changes.removed,
+                "unchanged": changes.unchanged,
+                "rejected": rejected,
+            }
+        )
+        return
+    click.echo(
+        f"Read {len(read.runbooks)} runbooks: {changes.added} new, {changes.updated} changed, "
+        f"{changes.removed} removed, {changes.unchanged} as they were, {len(rejected)} rejected."
+    )
+    for item in rejected:
+        say(f"  {item['path']}: {item['reason']}")

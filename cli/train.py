@@ -1,0 +1,55 @@
+"""``precedent train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.common import json_option, print_json, progress, say, settings_of, workspace_option
+
+
+@click.command()
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything drawn.")
+@click.option(
+    "--params",
+    "params_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file with training parameters other than the defaults.",
+)
+@workspace_option
+@json_option
+def train(seed: int, params_file: Path | None, workspace: Path | None, as_json: bool) -> None:
+    """Learn category, severity and ranking from the history, score them on the newest tickets, record the run.
+
+    The release becomes the challenger: 'precedent promote' serves it.
+    """
+    from training.params import load_params
+    from training.run import train as run
+
+    settings = settings_of(workspace)
+    with progress("Embedding tickets") as bar:
+        made = run(settings, load_params(params_file, seed=seed), say=say, bar=bar)
+    if as_json:
+        print_json(
+            {
+                "release": made.release_id,
+                "folder": made.folder,
+                "mlflow": {
+                    "run": made.recorded.run_id,
+                    "version": made.recorded.version,
+                    "uri": made.recorded.tracking_uri,
+                },
+                "report": made.report_page,
+                "metrics": made.report.metrics(),
+                "notes": made.notes,
+            }
+        )
+        return
+    click.echo(f"Release {made.release_id} is the challenger (version {made.recorded.version} in MLflow).")
+    for line in made.report.headlines():
+        click.echo(f"  {line}")
+    for note in made.notes:
+        click.echo(f"  {note}")
+    click.echo(f"Report: {made.report_page}")
+    click.echo("Serve it with 'precedent promote'.")

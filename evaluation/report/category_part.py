@@ -1,0 +1,152 @@
+"""The category's part of the lead's report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.calibration import expected_calibration_error, null_calibration_error, reliability_bins
+from evaluation.classification import classification_figures, confused_pairs, confusion_matrix
+from evaluation.report.contents import (
+    Calibration,
+    CategoryReport,
+    ConfusionExample,
+    CurvePoint,
+    DoubtfulLabel,
+    DoubtfulLabels,
+    Floor,
+    Guess,
+    PairReport,
+)
+from evaluation.report.evaluated import EvaluatedTicket
+from evaluation.report.shares import action_shares, class_reports, scores, without_near_duplicates
+from evaluation.severity import exact_interval
+from serving.decision import Thresholds
+from serving.schemas import Action
+
+N_PAIRS = 10
+N_EXAMPLES = 5
+N_OTHERS = 3
+VERY_SURE = 0.8
+# A point of the curve over fewer tickets says little; over more than 15 points nobody sees more.
+_POINT_TICKETS = 25
+_MAX_POINTS = 15
+
+
+def category_report(
+    rows: Sequence[EvaluatedTicket],
+    *,
+    floors: Sequence[Floor],
+    counts: Mapping[str, int],
+    thresholds: Thresholds,
+    rare: Collection[str],
+) -> CategoryReport | None:
+    """Score the first guess of each ticket that has a category; None where there is none, or no model."""
+    known = [row for row in rows if row.truth_category is not None and row.first_guess is not None]
+    if not known:
+        return None
+    truth = [str(row.truth_category) for row in known]
+    answers = [str(row.first_guess) for row in known]
+    correct = np.array([t == a for t, a in zip(truth, answers, strict=True)])
+    confidence = np.array([row.prediction.category.confidence for row in known], dtype=np.float64)
+    labels = tuple(sorted({*truth, *answers}, key=lambda label: (label.casefold(), label)))
+    abstained = [row.prediction.category.reason or "" for row in known if row.prediction.category.value is None]
+    return CategoryReport(
+        scores=scores(truth, answers),
+        without_near_duplicates=without_near_duplicates(known, truth, answers),
+        floors=tuple(floors),
+        actions=action_shares([row.prediction.category.action for row in known], correct),
+        held_back=dict(Counter(reason.split(":")[0] for reason in abstained).most_common()),
+        thresholds=thresholds,
+        labels=labels,
+        confusion=tuple(tuple(int(n) for n in line) for line in confusion_matrix(truth, answers, labels)),
+        pairs=_pairs(known, truth, answers),
+        calibration=calibration(confidence, correct),
+        classes=class_reports(classification_figures(truth, answers).classes, counts, rare),
+        unseen=dict(Counter(label for label in truth if label not in counts).most_common()),
+        doubtful=_doubtful(known),
+    )
+
+
+def calibration(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Calibration:
+    """Compare confidences with what came true; both arrays have shape (n,), n > 0."""
+    n_points = int(np.clip(len(confidence) // _POINT_TICKETS, 1, _MAX_POINTS))
+    return Calibration(
+        n=len(confidence),
+        ece=expected_calibration_error(confidence, correct),
+        ece_null_p95=null_calibration_error(confidence),
+        curve=tuple(
+            CurvePoint(point.n, point.confidence, point.accuracy, exact_interval(round(point.accuracy * point.n), point.n))
+            for point in reliability_bins(confidence, correct, n_bins=n_points)
+        ),
+    )
+
+
+def _pairs(rows: Sequence[EvaluatedTicket], truth: Sequence[str], answers: Sequence[str]) -> tuple[PairReport, ...]:
+    support = Counter(truth)
+    return tuple(
+        PairReport(
+            truth=pair.truth,
+            answer=pair.answer,
+            n=len(pair.rows),
+            n_truth=support[pair.truth],
+            n_automated=sum(rows[i].prediction.category.action is Action.AUTOMATE for i in pair.rows),
+            examples=tuple(_example(row) for row in _worst_first([rows[i] for i in pair.rows])[:N_EXAMPLES]),
+        )
+        for pair in confused_pairs(truth, answers)[:N_PAIRS]
+    )
+
+
+def _worst_first(rows: Sequence[EvaluatedTicket]) -> list[EvaluatedTicket]:
+    """Errors that were acted on come first, then the surest."""
+    return sorted(
+        rows,
+        key=lambda row: (
+            row.prediction.category.action is not Action.AUTOMATE,
+            -row.prediction.category.confidence,
+            row.row_id,
+        ),
+    )
+
+
+def _example(row: EvaluatedTicket) -> ConfusionExample:
+    answer = row.prediction.category
+    named = {row.first_guess, row.truth_category}
+    return ConfusionExample(
+        ticket=row.reference,
+        confidence=answer.confidence,
+        label_confidence=_label_confidence(row),
+        action=answer.action,
+        reason=answer.reason,
+        others=tuple(Guess(a.value, a.confidence) for a in answer.alternatives if a.value not in named)[:N_OTHERS],
+    )
+
+
+def _doubtful(rows: Sequence[EvaluatedTicket]) -> DoubtfulLabels:
+    sure = [row for row in rows if row.prediction.category.confidence >= VERY_SURE]
+    differ = [row for row in sure if row.first_guess != row.truth_category]
+    differ.sort(key=lambda row: (-row.prediction.category.confidence, row.row_id))
+    return DoubtfulLabels(
+        min_confidence=VERY_SURE,
+        n_sure=len(sure),
+        n_differ=len(differ),
+        n_expected=round(sum(1.0 - row.prediction.category.confidence for row in sure), 2),
+        tickets=tuple(
+            DoubtfulLabel(
+                ticket=row.reference,
+                label=str(row.truth_category),
+                answer=str(row.first_guess),
+                confidence=row.prediction.category.confidence,
+                label_confidence=_label_confidence(row),
+            )
+            for row in differ
+        ),
+    )
+
+
+def _label_confidence(row: EvaluatedTicket) -> float:
+    return round(float(row.category_probabilities.get(str(row.truth_category), 0.0)), 4)
+

@@ -1,0 +1,50 @@
+"""A test ticket with its truth and its prediction: what every report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from evaluation.report.contents import TicketRef
+from features.ticket import Severity
+from serving.triage import Prediction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatedTicket:
+    """A test ticket, what it was, and what the release said of it.
+
+    Attributes
+    ----------
+    created_at : datetime or None
+        Creation time, aware, UTC.
+    truth_category, truth_severity : str or Severity, or None
+        The labels; None where the history has none.
+    category_probabilities : mapping of str to float
+        Calibrated probability of each class; empty without a category model.
+    is_near_duplicate : bool
+        Whether an earlier ticket says nearly the same.
+    """
+
+    row_id: int
+    ticket_id: str
+    created_at: datetime | None
+    truth_category: str | None
+    truth_severity: Severity | None
+    prediction: Prediction
+    category_probabilities: Mapping[str, float]
+    is_near_duplicate: bool
+
+    @property
+    def first_guess(self) -> str | None:
+        """The most probable category, answered or held back; None without a category model."""
+        answer = self.prediction.category
+        if answer.value is not None:
+            return answer.value
+        return answer.alternatives[0].value if answer.alternatives else None
+
+    @property
+    def reference(self) -> TicketRef:
+        """How a report names the ticket."""
+        return TicketRef(self.row_id, self.ticket_id, self.created_at)

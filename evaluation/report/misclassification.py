@@ -1,0 +1,69 @@
+"""The lead's report: where a release is wrong, on which tickets, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from evaluation.report.category_part import category_report
+from evaluation.report.contents import DataWindow, Floor, MisclassificationReport, Sev1Promise
+from evaluation.report.evaluated import EvaluatedTicket
+from evaluation.report.next_steps import next_steps
+from evaluation.report.severity_part import severity_report
+from serving.decision import Thresholds
+
+CATEGORY = "category"
+SEVERITY = "severity"
+_NONE = Thresholds(suggest=None, automate=None)
+
+
+def misclassification_report(
+    rows: Sequence[EvaluatedTicket],
+    *,
+    release_id: str,
+    data_window: DataWindow,
+    floors: Mapping[str, Sequence[Floor]],
+    class_counts: Mapping[str, Mapping[str, int]],
+    thresholds: Mapping[str, Thresholds],
+    rare: Collection[str],
+    sev1: Sev1Promise | None,
+) -> MisclassificationReport:
+    """Report on a release's predictions for its test tickets.
+
+    Parameters
+    ----------
+    rows : sequence of EvaluatedTicket
+        Every test ticket, labelled or not.
+    floors : mapping of str to sequence of Floor
+        Plain methods on the same test tickets, under ``category`` and ``severity``.
+    class_counts : mapping of str to mapping of str to int
+        Training tickets of each class, under ``category`` and ``severity``.
+    thresholds : mapping of str to Thresholds
+        Under ``category`` and ``severity``.
+    rare : collection of str
+        Categories with too few training tickets to be automated.
+    sev1 : Sev1Promise or None
+        What the Sev1 threshold was chosen for; None without a severity model.
+    """
+    category = category_report(
+        rows,
+        floors=floors.get(CATEGORY, ()),
+        counts=class_counts.get(CATEGORY, {}),
+        thresholds=thresholds.get(CATEGORY, _NONE),
+        rare=rare,
+    )
+    severity = severity_report(
+        rows,
+        floors=floors.get(SEVERITY, ()),
+        counts=class_counts.get(SEVERITY, {}),
+        thresholds=thresholds.get(SEVERITY, _NONE),
+        promise=sev1,
+    )
+    return MisclassificationReport(
+        release_id=release_id,
+        data_window=data_window,
+        n=len(rows),
+        n_near_duplicates=sum(row.is_near_duplicate for row in rows),
+        category=category,
+        severity=severity,
+        next_steps=next_steps(category, severity),
+    )

@@ -1,0 +1,146 @@
+"""Learn the ranker from the history's own links, by time, and score it on the newest ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from features.case_index import CaseIndex
+
+from evaluation.dataset import RankingGroup
+from evaluation.ranking_data import duplicate_clusters, ranking_group
+from evaluation.retrieval import NOT_FOUND, RetrievalFigures, rank_of_best_hit, retrieval_figures
+from features.history import History
+from features.ticket import LinkType
+from serving.ranking import UNTRAINED, Ranker
+from training.data import TrainingData
+from training.params import TrainingParams
+from training.ranker import fit_ranker
+
+_MAX_UNLINKED = 400
+_MATCHING = (LinkType.DUPLICATE_OF, LinkType.RELATED)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedFigures:
+    """Retrieval of known links among the newest tickets, by the ranker and by the untrained fusion."""
+
+    fused: RetrievalFigures
+    untrained: RetrievalFigures
+
+    def metrics(self) -> dict[str, float]:
+        """Figures by name, for the record of a run."""
+        return {
+            "similar_n": float(self.fused.n),
+            "similar_recall_at_10": self.fused.recall_at_10,
+            "similar_mrr": self.fused.mrr,
+            "similar_untrained_recall_at_10": self.untrained.recall_at_10,
+            "similar_untrained_mrr": self.untrained.mrr,
+        }
+
+
+def fit_on_links(
+    data: TrainingData, history: History, index: CaseIndex, cut: datetime | None, params: TrainingParams
+) -> tuple[Ranker, LinkedFigures]:
+    """Fit a ranker on the links of tickets created before the cut, and score it on those after.
+
+    Parameters
+    ----------
+    index : CaseIndex
+        Holds every ticket; a query sees only older ones.
+    cut : datetime or None
+        Creation time (UTC) of the first test ticket; without one nothing is learned from links.
+    """
+    pairs = [
+        (link.from_row, link.to_row)
+        for kind in _MATCHING
+        for link in history.links(kind)
+        if link.to_row is not None and link.to_row != link.from_row
+    ]
+    if cut is None:
+        nothing = retrieval_figures([])
+        return UNTRAINED, LinkedFigures(nothing, nothing)
+    before = _groups(data, index, pairs, until=cut)
+    after = _groups(data, index, pairs, since=cut)
+    unlinked = _unlinked(data, index, pairs, until=cut, seed=params.seed)
+    ranker = fit_ranker(sorted([*before, *unlinked], key=lambda group: group.created_at), params)
+    return ranker, LinkedFigures(fused=score_groups(after, ranker), untrained=score_groups(after, UNTRAINED))
+
+
+def score_groups(groups: Sequence[RankingGroup], ranker: Ranker) -> RetrievalFigures:
+    """Figures of a ranker on groups; a match that was no candidate counts as not found."""
+    return retrieval_figures(
+        [
+            rank_of_best_hit(ranker.score(group.matrix), group.is_match) if len(group.row_ids) else NOT_FOUND
+            for group in groups
+        ]
+    )
+
+
+def _groups(
+    data: TrainingData,
+    index: CaseIndex,
+    pairs: Iterable[tuple[int, int]],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[RankingGroup]:
+    """Linked tickets of a span with an earlier member of their cluster, in order of time.
+
+    Clusters are of the pairs whose newer ticket lies before ``until``: what is learned knows no later link.
+    """
+    created = {stored.row_id: stored.case.ticket.created_at for stored in data.cases}
+    known = [
+        (a, b)
+        for a, b in pairs
+        if (first := created.get(a)) and (second := created.get(b)) and (until is None or max(first, second) < until)
+    ]
+    clusters = duplicate_clusters(known)
+    groups = []
+    for i, stored in enumerate(data.cases):
+        at = created[stored.row_id]
+        if at is None or stored.row_id not in clusters or (since and at < since) or (until and at >= until):
+            continue
+        earlier = frozenset(
+            row for row in clusters[stored.row_id] if (other := created[row]) is not None and other < at
+        )
+        if earlier:
+            groups.append(
+                ranking_group(
+                    index,
+                    data.rows.examples[i],
+                    created_at=at.timestamp(),
+                    row_id=stored.row_id,
+                    matches=earlier,
+                )
+            )
+    return sorted(groups, key=lambda group: group.created_at)
+
+
+def _unlinked(
+    data: TrainingData, index: CaseIndex, pairs: Iterable[tuple[int, int]], *, until: datetime, seed: int
+) -> list[RankingGroup]:
+    """A sample of tickets without links: what they find is taken for no match when tiers are set."""
+    linked = {row for pair in pairs for row in pair}
+    free = [
+        i
+        for i, stored in enumerate(data.cases)
+        if stored.row_id not in linked and (at := stored.case.ticket.created_at) is not None and at < until
+    ]
+    chosen = np.random.default_rng(seed).permutation(len(free))[:_MAX_UNLINKED]
+    groups = []
+    for i in (free[int(k)] for k in chosen):
+        at = data.cases[i].case.ticket.created_at
+        if at is not None:
+            groups.append(
+                ranking_group(
+                    index,
+                    data.rows.examples[i],
+                    created_at=at.timestamp(),
+                    row_id=data.cases[i].row_id,
+                    matches=frozenset(),
+                )
+            )
+    return groups

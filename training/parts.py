@@ -1,0 +1,73 @@
+"""The files of a release, made of what was fitted; :meth:`serving.triage.Triage.from_release` reads them back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.lexical import LexicalStatistics
+from serving.ranking import Ranker
+from serving.triage import SeverityModel, TargetModel, Triage
+
+Part = Mapping[str, NDArray[np.generic]] | Mapping[str, Any] | list[Any]
+
+
+def release_parts(triage: Triage, ranker: Ranker, statistics: LexicalStatistics) -> dict[str, Part]:
+    """Arrays and JSON of every model, by file name."""
+    arrays, config = triage.space.to_parts()
+    names = {name: f"target_{number}_{_slug(name)}" for number, name in enumerate(sorted(triage.targets))}
+    parts: dict[str, Part] = {
+        "vectorizer.safetensors": arrays,
+        "vectorizer.json": config,
+        "models.json": {
+            "category": triage.category is not None,
+            "severity": triage.severity is not None,
+            "targets": names,
+        },
+        "novelty.json": {"weight": triage.novelty.weight, "threshold": triage.novelty.threshold},
+        "ranker.json": ranker.to_json(),
+        "statistics.safetensors": statistics.to_arrays(),
+        "taxonomy.json": {
+            "category": list(triage.category.classes) if triage.category else [],
+            "targets": {name: list(model.classes) for name, model in triage.targets.items()},
+        },
+    }
+    if triage.category is not None:
+        parts |= _target_parts("category", triage.category)
+    if triage.severity is not None:
+        parts |= _severity_parts(triage.severity)
+    for name, model in triage.targets.items():
+        parts |= _target_parts(names[name], model)
+    return parts
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+
+
+def _target_parts(part: str, model: TargetModel) -> dict[str, Part]:
+    return {
+        f"{part}.safetensors": model.head.to_arrays(),
+        f"{part}.json": {
+            "classes": list(model.classes),
+            "temperature": model.temperature,
+            "thresholds": {"suggest": model.thresholds.suggest, "automate": model.thresholds.automate},
+            "rare": sorted(model.rare),
+        },
+    }
+
+
+def _severity_parts(model: SeverityModel) -> dict[str, Part]:
+    return {
+        "severity.safetensors": model.head.to_arrays(),
+        "severity.json": {
+            "platt": model.platt.tolist(),
+            "costs": model.costs.tolist(),
+            "thresholds": {"suggest": model.thresholds.suggest, "automate": model.thresholds.automate},
+            "sev1_threshold": model.sev1_threshold,
+        },
+    }

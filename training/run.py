@@ -1,0 +1,219 @@
+"""The training job: from a history to a written, scored and recorded release."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from features.case_index import CaseIndex
+from features.release import write_release
+from features.text import RULES_VERSION
+
+from evaluation.backtest import Backtest, backtest
+from evaluation.dataset import FittedTriage
+from evaluation.report.misclassification import MisclassificationReport
+from features.encoder import Encoder, HashingEncoder, load_encoder
+from features.history import History
+from features.lexical import LexicalStatistics
+from features.settings import HASHING_ENCODER, Settings
+from serving.ranking import Ranker
+from training.data import TrainingData, load_training_data
+from training.linked import LinkedFigures, fit_on_links
+from training.params import TrainingParams
+from training.parts import release_parts
+from training.reporting import build_report, write_report
+from training.sentence_encoder import export_encoder
+from training.split import Split, time_split
+from training.tracking import RecordedRun, Tracker
+from training.triage import fit_triage
+
+Say = Callable[[str], None]
+Bar = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """What a training run made."""
+
+    release_id: str
+    folder: Path
+    recorded: RecordedRun
+    report: MisclassificationReport
+    report_page: Path
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Everything that a release is made of, and how it did on the test rows."""
+
+    data: TrainingData
+    split: Split
+    triage: FittedTriage
+    statistics: LexicalStatistics
+    ranker: Ranker
+    linked: LinkedFigures
+    backtest: Backtest
+
+
+def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> TrainingRun:
+    """Train on the workspace's history; the release becomes the challenger in the registry.
+
+    Parameters
+    ----------
+    say : callable
+        Told a line for each step.
+    bar : callable
+        Told how many texts are embedded, and of how many.
+
+    Raises
+    ------
+    NotEnoughData
+        If the history is empty, too small, or holds one category only.
+    """
+    folder = encoder_folder(settings)
+    encoder = load_encoder(folder, settings.service.encoder_threads)
+    history = History.open(settings.history_url)
+    try:
+        say("Reading the history and embedding what is new")
+        data = load_training_data(history, encoder, bar)
+        say(f"Fitting on {len(data.cases):,} tickets")
+        fitted = fit(data, history, encoder, params)
+        say("Scoring the newest tickets and the floors")
+        report = build_report(fitted.data, fitted.split, fitted.triage, fitted.backtest, params)
+        release_id = _release_id(data, params)
+        say(f"Writing release {release_id}")
+        release_folder = write_release(
+            settings.releases_dir,
+            release_id=release_id,
+            parts={
+                **release_parts(fitted.triage.triage, fitted.ranker, fitted.statistics),
+                **_records(fitted, report, params),
+            },
+            encoder_folder=folder,
+            manifest_extra=_manifest(fitted, encoder, params),
+        )
+        page, artifacts = write_report(settings, release_id, report, history)
+        say("Recording the run in MLflow")
+        recorded = Tracker(settings).record(
+            release_folder,
+            params=params.model_dump(exclude={"costs"}),
+            metrics=report.metrics() | fitted.linked.metrics(),
+            tags={"data_hash": data.content_hash, "encoder": encoder.fingerprint, **_window_tags(data)},
+            artifacts=artifacts,
+        )
+    finally:
+        history.close()
+    return TrainingRun(release_id, release_folder, recorded, report, page, tuple(_notes(fitted, params)))
+
+
+def encoder_folder(settings: Settings) -> Path:
+    """Folder of the exported encoder that the settings name; exports it on first use."""
+    settings.encoders_dir.mkdir(parents=True, exist_ok=True)
+    if settings.encoder == HASHING_ENCODER:
+        return HashingEncoder().save(settings.encoders_dir)
+    return export_encoder(settings.encoder, settings.encoders_dir)
+
+
+def fit(data: TrainingData, history: History, encoder: Encoder, params: TrainingParams) -> Fitted:
+    """Fit every model of a release on the past, and predict the newest tickets with them."""
+    labelled = [i for i, label in enumerate(data.rows.categories) if label is not None]
+    rows = data.rows.take(labelled)
+    split = time_split(
+        [example.ticket.created_at for example in rows.examples],
+        train_share=params.train_share,
+        calibration_share=params.calibration_share,
+        seed=params.seed,
+    )
+    triage = fit_triage(rows.take(split.train), rows.take(split.calibration), params)
+    seen = [*split.train, *split.calibration]
+    statistics = LexicalStatistics.fit_texts([rows.examples[i].text for i in seen])
+    with tempfile.TemporaryDirectory(prefix="precedent-index-") as scratch:
+        index = CaseIndex.open(Path(scratch), encoder, statistics)
+        try:
+            index.replay(history)
+            ranker, linked = fit_on_links(data, history, index, split.cut, params)
+        finally:
+            index.close()
+    numbers = {i: labelled[i] for i in range(len(labelled))}
+    known = [rows.examples[i].vector for i in seen]
+    return Fitted(
+        data=data,
+        split=Split(
+            *(tuple(numbers[i] for i in part) for part in (split.train, split.calibration, split.test)), split.cut
+        ),
+        triage=triage,
+        statistics=statistics,
+        ranker=ranker,
+        linked=linked,
+        backtest=backtest(triage.triage, rows.take(split.test), known),
+    )
+
+
+def _release_id(data: TrainingData, params: TrainingParams) -> str:
+    content = hashlib.sha256(f"{data.content_hash}{params.model_dump_json()}".encode()).hexdigest()[:6]
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{content}"
+
+
+def _records(fitted: Fitted, report: MisclassificationReport, params: TrainingParams) -> dict[str, Any]:
+    cut = fitted.split.cut
+    return {
+        "params.json": params.model_dump(mode="json"),
+        "metrics.json": {**report.metrics(), **fitted.linked.metrics()},
+        "split.json": {
+            "cut": cut.isoformat() if cut else None,
+            "n_train": len(fitted.split.train),
+            "n_calibration": len(fitted.split.calibration),
+            "test_row_ids": [fitted.data.cases[i].row_id for i in fitted.split.test] if cut is None else [],
+        },
+    }
+
+
+def _manifest(fitted: Fitted, encoder: Encoder, params: TrainingParams) -> dict[str, Any]:
+    first, last = fitted.data.window
+    return {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made_by": {"precedent": version("precedent"), "python": platform.python_version()},
+        "encoder": encoder.fingerprint,
+        "text_rules": RULES_VERSION,
+        "seed": params.seed,
+        "data": {
+            "n_tickets": len(fitted.data.cases),
+            "hash": fitted.data.content_hash,
+            "last_change": fitted.data.last_change,
+            "first": first.isoformat() if first else None,
+            "last": last.isoformat() if last else None,
+        },
+    }
+
+
+def _window_tags(data: TrainingData) -> dict[str, str]:
+    first, last = data.window
+    return {"data_first": first.isoformat() if first else "", "data_last": last.isoformat() if last else ""}
+
+
+def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
+    notes = []
+    triage = fitted.triage
+    if triage.triage.severity is None:
+        notes.append("No severity model: the history has no two severities to tell apart.")
+    elif triage.sev1 is not None and not triage.sev1.certified:
+        notes.append(
+            f"Too few Sev1 tickets to certify a recall of {params.sev1_recall:.0%}: {triage.sev1.n_positives} to "
+            f"calibrate on, {triage.sev1.n_needed} needed."
+        )
+    rare = sorted(triage.triage.category.rare) if triage.triage.category else []
+    if rare:
+        notes.append(
+            f"Suggested but never automated, with fewer than {params.rare_below} training tickets: {', '.join(rare)}."
+        )
+    if not fitted.ranker.trained:
+        notes.append("Similar cases use the untrained ranking: the history has too few duplicate links to learn from.")
+    return notes

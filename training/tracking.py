@@ -1,0 +1,119 @@
+"""The one door to MLflow: runs, the registry, and the aliases ``challenger`` and ``champion``.
+
+The store is SQLite in the workspace. A release is logged as a pyfunc model without pickle (``loader_module``), so that
+``mlflow.pyfunc.load_model("models:/precedent@champion")`` answers suggestions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+from features.errors import UnknownRelease
+from features.settings import Settings
+
+MODEL_NAME = "precedent"
+EXPERIMENT = "precedent"
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+_RELEASE_TAG = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """Where MLflow keeps a training run."""
+
+    run_id: str
+    version: str
+    tracking_uri: str
+
+
+class Tracker:
+    """MLflow on the workspace's own SQLite store."""
+
+    def __init__(self, settings: Settings) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        import mlflow
+        from mlflow import MlflowClient
+
+        settings.mlflow_dir.mkdir(parents=True, exist_ok=True)
+        self.uri = f"sqlite:///{(settings.mlflow_dir / 'mlflow.db').resolve()}"
+        self._artifacts = (settings.mlflow_dir / "artifacts").resolve().as_uri()
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        self._mlflow = mlflow
+        self._client = MlflowClient(self.uri, self.uri)
+
+    def record(
+        self,
+        release_folder: Path,
+        *,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        artifacts: Path | None,
+    ) -> RecordedRun:
+        """Log a run, register its release, and make it the challenger.
+
+        Parameters
+        ----------
+        release_folder : Path
+            A written release; its folder name is its id.
+        metrics : mapping of str to float
+            Figures; those that are NaN are left out, since they were not measured.
+        artifacts : Path, optional
+            Folder of reports with figures and ids only, no ticket text.
+        """
+        release_id = release_folder.name
+        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        experiment_id = (
+            experiment.experiment_id
+            if experiment
+            else self._client.create_experiment(EXPERIMENT, artifact_location=self._artifacts)
+        )
+        with self._mlflow.start_run(experiment_id=experiment_id, run_name=release_id) as run:
+            self._mlflow.log_params({name: str(value) for name, value in params.items()})
+            self._mlflow.log_metrics({name: value for name, value in metrics.items() if value == value})
+            self._mlflow.set_tags({_RELEASE_TAG: release_id, **tags})
+            if artifacts is not None:
+                self._mlflow.log_artifacts(str(artifacts), artifact_path="report")
+            info = self._mlflow.pyfunc.log_model(
+                name="release",
+                loader_module="training.pyfunc",
+                data_path=str(release_folder),
+                pip_requirements=[f"precedent=={package_version('precedent')}"],
+                registered_model_name=MODEL_NAME,
+            )
+        version = str(info.registered_model_version)
+        self._client.set_model_version_tag(MODEL_NAME, version, _RELEASE_TAG, release_id)
+        self._client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
+        return RecordedRun(run_id=run.info.run_id, version=version, tracking_uri=self.uri)
+
+    def release_of(self, alias: str) -> str | None:
+        """Release id of an alias; None where the alias is not set."""
+        try:
+            found = self._client.get_model_version_by_alias(MODEL_NAME, alias)
+        except self._mlflow.exceptions.MlflowException:
+            return None
+        return str(found.tags[_RELEASE_TAG])
+
+    def set_champion(self, release_id: str) -> None:
+        """Point the alias ``champion`` at a release.
+
+        Raises
+        ------
+        UnknownRelease
+            If no version of the model holds that release.
+        """
+        versions = self._client.search_model_versions(f"name = '{MODEL_NAME}'")
+        version = next((v.version for v in versions if v.tags.get(_RELEASE_TAG) == release_id), None)
+        if version is None:
+            raise UnknownRelease(
+                f"The MLflow registry has no version with the release {release_id!r}; "
+                "'precedent train' registers one, 'precedent doctor' lists what is there."
+            )
+        self._client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
