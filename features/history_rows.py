@@ -135,7 +135,7 @@ def content_hash(case: Case) -> bytes:
         outcome.resolution,
         outcome.outcome,
         outcome.url,
-        sorted({(link.type, link.id) for link in case.links}),
+        sorted({(link.type, link.id) for link in case.links}) if case.links else (),
     )
     data = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(data, digest_size=16).digest()

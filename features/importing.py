@@ -132,7 +132,8 @@ class _Import:
             self._rejects.reject(row.line, row.id, row.field, row.reason)
             return
         try:
-            case = self._intake.prepare(replace(row.case, system=self._system))
+            case = row.case if row.case.system == self._system else replace(row.case, system=self._system)
+            case = self._intake.prepare(case)
         except InvalidTicket as error:
             self._rejects.reject(row.line, row.case.ticket.id, error.field, error.message)
             return
