@@ -1,0 +1,200 @@
+"""A forward index: the terms of every case, so that BM25 of any set of candidates is computed exactly.
+
+The inverted index (:mod:`features.fulltext`) finds candidates, and its scores change with every ticket that comes in.
+Scores that a ranker was trained on must not: these use the idf and the mean lengths that a release froze.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.growing import GrowingArray
+from features.lexical import DocumentTerms, LexicalStatistics, TermCounts
+
+K1 = 1.2
+B = 0.75
+FIELDS = ("subject", "text")
+
+Slots = NDArray[np.int64]
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FieldQuery:
+    """The terms of a query in one field, ready to score documents with.
+
+    Attributes
+    ----------
+    bag : TermCounts
+    idf : ndarray of float64, shape (n_terms,)
+    mean_length : float
+        Of the field, in terms; at least 1.
+    self_score : float
+        BM25 of the query as a document: what its exact copy would score.
+    """
+
+    bag: TermCounts
+    idf: Scores
+    mean_length: float
+    self_score: float
+
+    @classmethod
+    def of(cls, bag: TermCounts, statistics: LexicalStatistics, mean_length: float) -> FieldQuery:
+        """Weigh the terms of a query."""
+        idf, counts = statistics.idf(bag.hashes).astype(np.float64), bag.counts.astype(np.float64)
+        mean_length = max(mean_length, 1.0)
+        self_score = np.sum(idf * counts * _saturation(counts, float(bag.length), mean_length))
+        return cls(bag, idf, mean_length, float(self_score))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LexicalQuery:
+    """A query's subject, to compare with subjects, and its whole text, to compare with whole texts."""
+
+    subject: FieldQuery
+    text: FieldQuery
+
+    @classmethod
+    def of(cls, document: DocumentTerms, statistics: LexicalStatistics) -> LexicalQuery:
+        """Weigh a query's terms by the statistics of a release."""
+        return cls(
+            FieldQuery.of(document.subject, statistics, statistics.mean_subject_length),
+            FieldQuery.of(document.text, statistics, statistics.mean_text_length),
+        )
+
+
+class ForwardIndex:
+    """Bags of hashed terms by slot; slots are numbered in the order of appending and never change.
+
+    Examples
+    --------
+    >>> from features.lexical import document_terms
+    >>> documents = [document_terms("login fails", "after reset"), document_terms("invoice", "wrong sum")]
+    >>> index = ForwardIndex()
+    >>> index.extend(documents)
+    >>> query = LexicalQuery.of(documents[0], LexicalStatistics.fit(documents))
+    >>> subject, text = index.scores(query, np.array([0, 1]))
+    >>> text.round(3).tolist()
+    [1.0, 0.0]
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
+        arrays = arrays or {}
+        self._bags = {
+            field: _Bags({name: arrays[f"{field}_{name}"] for name in _Bags.DTYPES} if arrays else {})
+            for field in FIELDS
+        }
+
+    def __len__(self) -> int:
+        return len(self._bags["text"])
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory held, in bytes."""
+        return sum(bags.n_bytes for bags in self._bags.values())
+
+    def extend(self, documents: Sequence[DocumentTerms]) -> None:
+        """Append the terms of cases."""
+        self._bags["subject"].extend([document.subject for document in documents])
+        self._bags["text"].extend([document.text for document in documents])
+
+    def document(self, slot: int) -> DocumentTerms:
+        """The terms of one slot."""
+        return DocumentTerms(self._bags["subject"].bag(slot), self._bags["text"].bag(slot))
+
+    def scores(self, query: LexicalQuery, slots: Slots) -> tuple[Scores, Scores]:
+        """Score slots with BM25 (k1 1.2, b 0.75), query term frequencies kept, over the query's self score.
+
+        Parameters
+        ----------
+        query : LexicalQuery
+        slots : ndarray of int64, shape (n,)
+
+        Returns
+        -------
+        subject, text : ndarrays of float64, shape (n,), 0 to 1
+            1 is what a copy of the query scores, or more.
+        """
+        return self._bags["subject"].scores(query.subject, slots), self._bags["text"].scores(query.text, slots)
+
+    def take(self, slots: Slots) -> dict[str, NDArray[Any]]:
+        """Copy the terms of slots, in their order, as arrays that make a new index."""
+        return {f"{field}_{name}": array for field in FIELDS for name, array in self._bags[field].take(slots).items()}
+
+
+class _Bags:
+    """The bags of one field, one after the other."""
+
+    DTYPES: Mapping[str, type[np.generic]] = {
+        "hashes": np.uint32,
+        "counts": np.uint16,
+        "ends": np.int64,
+        "lengths": np.uint32,
+    }
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays: dict[str, GrowingArray[Any]] = {
+            name: GrowingArray(dtype, arrays.get(name)) for name, dtype in self.DTYPES.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self._arrays["ends"])
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(array.n_bytes for array in self._arrays.values())
+
+    def extend(self, bags: Sequence[TermCounts]) -> None:
+        if not bags:
+            return
+        start = len(self._arrays["hashes"])
+        self._arrays["hashes"].extend(np.concatenate([bag.hashes for bag in bags]))
+        self._arrays["counts"].extend(np.concatenate([bag.counts for bag in bags]))
+        self._arrays["ends"].extend(start + np.cumsum([len(bag.hashes) for bag in bags]))
+        self._arrays["lengths"].extend([bag.length for bag in bags])
+
+    def take(self, slots: Slots) -> dict[str, NDArray[Any]]:
+        where, owners = self._positions(slots)
+        return {
+            "hashes": self._arrays["hashes"].values[where],
+            "counts": self._arrays["counts"].values[where],
+            "ends": np.cumsum(np.bincount(owners, minlength=len(slots))),
+            "lengths": self._arrays["lengths"].values[slots],
+        }
+
+    def bag(self, slot: int) -> TermCounts:
+        arrays = self.take(np.array([slot]))
+        return TermCounts(arrays["hashes"], arrays["counts"], int(arrays["lengths"][0]))
+
+    def scores(self, query: FieldQuery, slots: Slots) -> Scores:
+        if query.self_score <= 0.0 or len(slots) == 0:
+            return np.zeros(len(slots))
+        arrays = {name: array.values for name, array in self._arrays.items()}
+        where, owners = self._positions(slots)
+        hashes = arrays["hashes"][where]
+        at = np.minimum(np.searchsorted(query.bag.hashes, hashes), len(query.bag.hashes) - 1)
+        hits = np.flatnonzero(query.bag.hashes[at] == hashes)
+        counts = arrays["counts"][where[hits]].astype(np.float64)
+        lengths = arrays["lengths"][slots[owners[hits]]].astype(np.float64)
+        gains = (query.idf * query.bag.counts)[at[hits]] * _saturation(counts, lengths, query.mean_length)
+        total = np.bincount(owners[hits], weights=gains, minlength=len(slots))
+        return np.minimum(total / query.self_score, 1.0)
+
+    def _positions(self, slots: Slots) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions of all terms of slots, and for each the index into ``slots`` it belongs to."""
+        ends = self._arrays["ends"].values
+        starts = np.where(slots > 0, ends[slots - 1], 0)
+        sizes = ends[slots] - starts
+        owners = np.repeat(np.arange(len(slots)), sizes)
+        first = np.cumsum(sizes) - sizes
+        return np.arange(len(owners)) + (starts - first)[owners], owners
+
+
+def _saturation(counts: Scores, lengths: Scores | float, mean_length: float) -> Scores:
+    """How much a term's frequency in a document counts, in BM25."""
+    return counts * (K1 + 1.0) / (counts + K1 * (1.0 - B + B * lengths / mean_length))
