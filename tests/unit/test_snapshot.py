@@ -1,0 +1,122 @@
+"""Snapshots are whole, checked and one; work folders are private and do not outlive their process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from features.errors import IndexDamaged
+from features.snapshot import MANIFEST, MadeWith, WorkFolder, check_snapshot, snapshots, write_snapshot
+
+MADE_WITH = MadeWith(encoder="e", dimension=4, text_rules="1", analyzer="1")
+
+
+def write(folder: Path, *, watermark: int = 7, text: str = "text") -> Path:
+    def fill(tmp: Path) -> None:
+        (tmp / "part").mkdir()
+        (tmp / "part" / "a.txt").write_text(text)
+
+    return write_snapshot(folder, watermark=watermark, n_cases=3, made_with=MADE_WITH, fill=fill)
+
+
+def test_a_snapshot_says_what_it_is(tmp_path: Path):
+    manifest = check_snapshot(write(tmp_path))
+
+    assert (manifest.watermark, manifest.n_cases, manifest.made_with) == (7, 3, MADE_WITH)
+    assert list(manifest.files) == ["part/a.txt"]
+
+
+def test_a_new_snapshot_takes_the_place_of_the_old_one(tmp_path: Path):
+    first = write(tmp_path, watermark=900)
+    second = write(tmp_path, watermark=7)
+
+    assert snapshots(tmp_path) == [second]
+    assert not first.exists()
+
+
+def test_a_snapshot_that_cannot_be_filled_leaves_the_old_one(tmp_path: Path):
+    first = write(tmp_path)
+
+    def fail(tmp: Path) -> None:
+        (tmp / "half").write_text("half")
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space left"):
+        write_snapshot(tmp_path, watermark=8, n_cases=3, made_with=MADE_WITH, fill=fail)
+
+    assert snapshots(tmp_path) == [first]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [first.name]
+
+
+def test_every_kind_of_damage_is_seen(tmp_path: Path):
+    path = write(tmp_path)
+    file, manifest = path / "part" / "a.txt", path / MANIFEST
+
+    file.write_text("tixt")
+    with pytest.raises(IndexDamaged, match=r"part/a.txt of .* has SHA-256 [0-9a-f]+, not [0-9a-f]+; rebuild the index"):
+        check_snapshot(path)
+    file.unlink()
+    with pytest.raises(IndexDamaged, match=r"part/a.txt of .* is missing or foreign"):
+        check_snapshot(path)
+    file.write_text("text")
+    (path / "model.pkl").write_text("")
+    with pytest.raises(IndexDamaged, match=r"model.pkl of .* is missing or foreign"):
+        check_snapshot(path)
+    (path / "model.pkl").unlink()
+    check_snapshot(path)
+
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "format": 99}))
+    with pytest.raises(IndexDamaged, match="has format 99, and this version reads 1"):
+        check_snapshot(path)
+    manifest.write_text("{")
+    with pytest.raises(IndexDamaged, match=r"manifest of .* cannot be read"):
+        check_snapshot(path)
+
+
+def test_a_work_folder_is_gone_when_closed(tmp_path: Path):
+    work = WorkFolder(tmp_path)
+    (work.path / "file").write_text("x")
+
+    work.close()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(tmp_path: Path):
+    script = (
+        "import sys, time; from pathlib import Path; from features.snapshot import WorkFolder;"
+        "work = WorkFolder(Path(sys.argv[1])); print(work.path, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout is not None
+        other = Path(process.stdout.readline().strip())
+        mine = WorkFolder(tmp_path)
+        assert other.is_dir()
+
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        latest = WorkFolder(tmp_path)
+
+    assert not other.exists()
+    assert mine.path.is_dir()
+    mine.close()
+    latest.close()
+
+
+def test_old_unfinished_snapshots_are_removed(tmp_path: Path):
+    old, young = tmp_path / ".tmp-snapshot-000001-1-aa.99", tmp_path / ".tmp-snapshot-000002-1-bb.99"
+    old.mkdir()
+    young.mkdir()
+    os.utime(old, (1.0, 1.0))
+
+    WorkFolder(tmp_path).close()
+
+    assert [path.name for path in tmp_path.iterdir()] == [young.name]
