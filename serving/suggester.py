@@ -100,7 +100,10 @@ class Suggester:
         HistoryUnavailable
             If the cases to show cannot be read.
         """
-        example = self.example(query.ticket)
+        return self.answer(self.example(query.ticket), query)
+
+    def answer(self, example: Example, query: Query) -> Suggestion:
+        """Answer an example of :meth:`example`, for callers that keep what was masked; raises as :meth:`suggest`."""
         now = _created(example.ticket)
         visible = replace(query.filter, exclude_ids=query.filter.exclude_ids | _own_id(example.ticket))
         ranked = self.rank(example, visible, now=now)

@@ -1,0 +1,206 @@
+"""The journal: what was suggested, and what people made of it. Masked text only, in the history's own database.
+
+Suggestions are written by one thread, many in one transaction, because each transaction waits for the disk.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, exists, insert, select
+
+from features.errors import HistoryUnavailable, UnknownRequest
+from features.history import History
+from features.history_erasure import without_case
+from features.history_writes import pages
+from features.schema import journal_feedback, journal_suggestions, tickets
+from features.ticket import Ticket
+from features.vectors import text_sha256
+from serving.schemas import Suggestion
+from serving.suggester import new_request_id
+
+_MAX_WAITING = 2_000
+_MAX_TOGETHER = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestionEntry:
+    """A suggestion to keep.
+
+    Attributes
+    ----------
+    ticket : Ticket
+        Masked.
+    text : str
+        The ticket's model text; only its hash is kept, by which an erased ticket's entries are found.
+    """
+
+    at: datetime
+    key_id: str | None
+    ticket: Ticket
+    text: str
+    suggestion: Suggestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackEntry:
+    """What an agent made of a suggestion. ``value`` is masked and ``by`` a pseudonym."""
+
+    at: datetime
+    key_id: str | None
+    request_id: str
+    kind: str
+    target: str
+    ref_id: str | None
+    value: str | None
+    by: str | None
+
+
+class Journal:
+    """Keeps suggestions and feedback. Between :meth:`start` and :meth:`stop` it owns a thread."""
+
+    def __init__(self, history: History, system: str) -> None:
+        self._history = history
+        self._system = system
+        self._queue: queue.Queue[tuple[SuggestionEntry, Future[str]] | None] = queue.Queue(_MAX_WAITING)
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, then end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def record(self, entry: SuggestionEntry) -> Future[str]:
+        """Keep a suggestion, soon.
+
+        Returns
+        -------
+        Future of str
+            The request id under which it is kept: the suggestion's, or another where that one is taken. Fails with
+            :class:`HistoryUnavailable` where it cannot be written.
+        """
+        future: Future[str] = Future()
+        try:
+            self._queue.put_nowait((entry, future))
+        except queue.Full:
+            future.set_exception(HistoryUnavailable("The journal is behind; try again in a moment."))
+        return future
+
+    def add_feedback(self, entry: FeedbackEntry) -> None:
+        """Keep feedback; the same feedback again is not kept twice.
+
+        Raises
+        ------
+        UnknownRequest
+            If the journal holds no suggestion of this request.
+        HistoryUnavailable
+            If the history's database does not answer.
+        """
+        values = {
+            "request_id": entry.request_id,
+            "key_id": entry.key_id,
+            "kind": entry.kind,
+            "target": entry.target,
+            "ref_id": entry.ref_id,
+            "value": entry.value,
+            "by_whom": entry.by,
+        }
+        with self._history.writing() as connection:
+            known = exists().where(journal_suggestions.c.request_id == entry.request_id)
+            if not connection.scalar(select(known)):
+                raise UnknownRequest(
+                    f"The journal holds no suggestion {entry.request_id!r}; send the request_id of an answer of "
+                    "/v1/suggest.",
+                    field="request_id",
+                )
+            columns = journal_feedback.c
+            same = exists().where(*(columns[name].is_not_distinct_from(value) for name, value in values.items()))
+            if not connection.scalar(select(same)):
+                connection.execute(insert(journal_feedback).values(at=entry.at, **values))
+
+    def _run(self) -> None:
+        for batch in self._batches():
+            try:
+                request_ids = self._write([entry for entry, _ in batch])
+            except Exception as error:  # noqa: BLE001  whatever it is, the callers wait for word of it
+                for _, future in batch:
+                    future.set_exception(error)
+            else:
+                for (_, future), request_id in zip(batch, request_ids, strict=True):
+                    future.set_result(request_id)
+
+    def _batches(self) -> Iterator[list[tuple[SuggestionEntry, Future[str]]]]:
+        while (item := self._queue.get()) is not None:
+            batch = [item]
+            while len(batch) < _MAX_TOGETHER and not self._queue.empty():
+                following = self._queue.get()
+                if following is None:
+                    yield batch
+                    return
+                batch.append(following)
+            yield batch
+
+    def _write(self, entries: Sequence[SuggestionEntry]) -> list[str]:
+        with self._history.writing() as connection:
+            entries = list(_with_free_ids(connection, entries))
+            answers = [entry.suggestion.model_dump(mode="json") for entry in entries]
+            # A case may be erased between the answer and this transaction: it must not come back by way of the journal.
+            known = self._known_cases(connection, {case_id for answer in answers for case_id in _shown(answer)})
+            for position, answer in enumerate(answers):
+                for case_id in set(_shown(answer)) - known:
+                    answers[position] = without_case(answers[position], case_id)
+            rows = [self._values(entry, answer) for entry, answer in zip(entries, answers, strict=True)]
+            connection.execute(insert(journal_suggestions), rows)
+        return [entry.suggestion.request_id for entry in entries]
+
+    def _known_cases(self, connection: Connection, case_ids: set[str]) -> set[str]:
+        known: set[str] = set()
+        for page in pages(case_ids):
+            found = select(tickets.c.id).where(tickets.c.system == self._system, tickets.c.id.in_(page))
+            known |= set(connection.scalars(found))
+        return known
+
+    def _values(self, entry: SuggestionEntry, answer: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "request_id": entry.suggestion.request_id,
+            "at": entry.at,
+            "key_id": entry.key_id,
+            "release": entry.suggestion.release,
+            "ticket_id": entry.ticket.id,
+            "ticket_system": self._system,
+            "change_watermark": entry.suggestion.index_watermark,
+            "model_text_sha": text_sha256(entry.text),
+            "ticket": orjson.loads(orjson.dumps(entry.ticket, default=dict)),
+            "answer": answer,
+        }
+
+
+def _with_free_ids(connection: Connection, entries: Sequence[SuggestionEntry]) -> Iterator[SuggestionEntry]:
+    """Give entries whose request id is taken (a client may send its own, twice) another one: nothing is overwritten."""
+    wanted = [entry.suggestion.request_id for entry in entries]
+    column = journal_suggestions.c.request_id
+    taken = set(connection.scalars(select(column).where(column.in_(wanted))))
+    for entry in entries:
+        if entry.suggestion.request_id in taken:
+            renamed = entry.suggestion.model_copy(update={"request_id": new_request_id()})
+            entry = replace(entry, suggestion=renamed)
+        taken.add(entry.suggestion.request_id)
+        yield entry
+
+
+def _shown(answer: Mapping[str, Any]) -> Iterator[str]:
+    for case in (*answer["similar_cases"], *answer["related_open"]):
+        yield case["id"]
+    for resolution in answer["resolutions"]:
+        yield from resolution["case_ids"]
