@@ -74,3 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"Error: {error.strerror or error}{name}; nothing more was written.", err=True)
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import numpy as np
 from features.case_index import CaseFilter, CaseIndex, CaseQuery
@@ -15,35 +16,37 @@ CANDIDATES = 200
 
 
 def ranking_group(
-    index: CaseIndex, example: Example, *, created_at: float, row_id: int, matches: frozenset[int]
+    index: CaseIndex, example: Example, *, created_at: datetime, row_id: int, matches: frozenset[int]
 ) -> RankingGroup:
     """Candidates of a ticket among the cases created before it.
 
     Parameters
     ----------
-    created_at : float
-        Seconds since the epoch; only older cases are candidates.
+    created_at : datetime
+        Aware; only older cases are candidates.
     row_id : int
         The ticket's own row, which is no candidate.
     matches : frozenset of int
         Rows known to be the same problem; empty for a ticket without links.
     """
-    query = CaseQuery(text=example.text, vector=example.vector, now=created_at)
+    now = created_at.timestamp()
+    query = CaseQuery(text=example.text, vector=example.vector, now=now)
     candidates = [
         candidate
         for candidate in index.search(query, CaseFilter(created_before=created_at), CANDIDATES)
         if candidate.row_id != row_id
     ]
-    pairs = [(c, e) for c in candidates if (e := index.entry(c.row_id)) is not None]
+    entries = {entry.row_id: entry for entry in index.entries([c.row_id for c in candidates])}
+    pairs = [(c, entries[c.row_id]) for c in candidates if c.row_id in entries]
     rows = np.array([c.row_id for c, _ in pairs], dtype=np.int64)
     return RankingGroup(
-        created_at=created_at,
+        created_at=now,
         row_ids=rows,
         matrix=signals(
             [c for c, _ in pairs],
             [e for _, e in pairs],
             example.ticket,
-            now=created_at,
+            now=now,
             text_length=len(example.text.text),
         ),
         is_match=np.array([row in matches for row in rows.tolist()], dtype=np.bool_),

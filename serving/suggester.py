@@ -152,7 +152,8 @@ class Suggester:
         """Candidates of an example, best first; ties by the newer row."""
         query = CaseQuery(text=example.text, vector=example.vector, now=now)
         candidates = self.index.search(query, visible, limit)
-        pairs = [(c, e) for c in candidates if (e := self.index.entry(c.row_id)) is not None]
+        known = {entry.row_id: entry for entry in self.index.entries([c.row_id for c in candidates])}
+        pairs = [(c, known[c.row_id]) for c in candidates if c.row_id in known]
         kept, entries = [c for c, _ in pairs], [e for _, e in pairs]
         matrix = signals(kept, entries, example.ticket, now=now, text_length=len(example.text.text))
         scores, relevance = self.ranker.score(matrix), self.ranker.relevance(matrix)

@@ -111,7 +111,7 @@ def _groups(
                 ranking_group(
                     index,
                     data.rows.examples[i],
-                    created_at=at.timestamp(),
+                    created_at=at,
                     row_id=stored.row_id,
                     matches=earlier,
                 )
@@ -138,7 +138,7 @@ def _unlinked(
                 ranking_group(
                     index,
                     data.rows.examples[i],
-                    created_at=at.timestamp(),
+                    created_at=at,
                     row_id=data.cases[i].row_id,
                     matches=frozenset(),
                 )

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from features.errors import Conflict, Refused
 from features.release import current_release_id, list_releases, load_release, point_current
-
-from features.errors import Conflict, Refused, UnknownRelease
 from features.settings import Settings
-from training.comparison import Comparison, compare_releases
-from training.tracking import CHALLENGER, Tracker
+from training.comparison import Comparison, compare_releases, known_release
+from training.tracking import Tracker
 
 _LOG = "PROMOTIONS.jsonl"
 
@@ -49,15 +48,7 @@ def promote(
     Refused
         If it is worse than the champion on the same tickets.
     """
-    tracker = Tracker(settings)
-    chosen = release_id or tracker.release_of(CHALLENGER)
-    if chosen is None:
-        raise UnknownRelease("There is no challenger yet: run 'precedent train' first.")
-    known = list_releases(settings.releases_dir)
-    if chosen not in known:
-        raise UnknownRelease(
-            f"There is no release {chosen!r} in {settings.releases_dir}; there are: {', '.join(known) or 'none'}."
-        )
+    chosen = known_release(settings, release_id)
     load_release(settings.releases_dir / chosen)
     champion = current_release_id(settings.releases_dir)
     if champion is not None and champion != chosen:
@@ -68,7 +59,7 @@ def promote(
             raise Refused(
                 f"Release {chosen} is not promoted: {comparison.reason} Use --force to promote it all the same."
             )
-    _serve(settings, tracker, chosen)
+    _serve(settings, chosen)
     return chosen
 
 
@@ -86,12 +77,12 @@ def rollback(settings: Settings) -> str:
     if not before:
         raise Conflict("There is no earlier release to go back to: 'precedent promote RELEASE' serves another one.")
     load_release(settings.releases_dir / before[-1])
-    _serve(settings, Tracker(settings), before[-1], log=False)
+    _serve(settings, before[-1], log=False)
     return before[-1]
 
 
-def _serve(settings: Settings, tracker: Tracker, release_id: str, *, log: bool = True) -> None:
-    tracker.set_champion(release_id)
+def _serve(settings: Settings, release_id: str, *, log: bool = True) -> None:
+    Tracker(settings).set_champion(release_id)
     point_current(settings.releases_dir, release_id)
     if log:
         entry = json.dumps({"release": release_id, "at": datetime.now(UTC).isoformat()})

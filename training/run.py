@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from features.case_index import CaseIndex
-from features.release import write_release
 from features.text import RULES_VERSION
 
 from evaluation.backtest import Backtest, backtest
@@ -22,6 +19,7 @@ from evaluation.report.misclassification import MisclassificationReport
 from features.encoder import Encoder, HashingEncoder, load_encoder
 from features.history import History
 from features.lexical import LexicalStatistics
+from features.release import ENCODER, write_release
 from features.settings import HASHING_ENCODER, Settings
 from serving.ranking import Ranker
 from training.data import TrainingData, load_training_data
@@ -96,8 +94,8 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
             parts={
                 **release_parts(fitted.triage.triage, fitted.ranker, fitted.statistics),
                 **_records(fitted, report, params),
+                ENCODER: folder,
             },
-            encoder_folder=folder,
             manifest_extra=_manifest(fitted, encoder, params),
         )
         page, artifacts = write_report(settings, release_id, report, history)
@@ -179,8 +177,6 @@ def _records(fitted: Fitted, report: MisclassificationReport, params: TrainingPa
 def _manifest(fitted: Fitted, encoder: Encoder, params: TrainingParams) -> dict[str, Any]:
     first, last = fitted.data.window
     return {
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "made_by": {"precedent": version("precedent"), "python": platform.python_version()},
         "encoder": encoder.fingerprint,
         "text_rules": RULES_VERSION,
         "seed": params.seed,

@@ -1,0 +1,33 @@
+# make demo          from nothing to a served suggestion (ONCE=1: stop the service afterwards)
+# make test          the tests, with their own set-up
+# make venv          just the environment, .venv, with the command `precedent` and every extra
+# make check         linters, types and import contracts
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test venv check clean
+
+demo: venv
+	@$(BIN)/precedent demo $(if $(ONCE),--once)
+
+test: venv
+	@$(BIN)/python -m pytest
+
+venv: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x "$(BIN)/python" || "$(PYTHON)" -m venv "$(VENV)"
+	@echo "Installing into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+check: venv
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+clean:
+	rm -rf $(VENV) build dist

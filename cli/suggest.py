@@ -1,0 +1,58 @@
+"""``precedent suggest``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.common import json_option, settings_of, workspace_option
+
+
+@click.command()
+@click.option("--subject", default=None, help="Subject of the ticket.")
+@click.option("--description", default=None, help="Text of the ticket.")
+@click.option(
+    "--ticket",
+    "ticket_file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="JSON file with the body of POST /v1/suggest; '-' reads standard input.",
+)
+@click.option("--top-k", type=click.IntRange(1, 50), default=None, help="Number of similar cases (default: 5).")
+@workspace_option
+@json_option
+def suggest(
+    subject: str | None,
+    description: str | None,
+    ticket_file: Path | None,
+    top_k: int | None,
+    workspace: Path | None,
+    as_json: bool,
+) -> None:
+    """Say what a ticket is and what resolved the last one like it, with the champion of the workspace."""
+    from serving.assemble import assemble
+    from serving.validation import parse_suggest_request
+
+    from cli.suggestion_text import render_suggestion
+
+    if ticket_file is None and subject is None and description is None:
+        raise click.UsageError("Give --ticket FILE, or --subject and --description.")
+    settings = settings_of(workspace)
+    request = parse_suggest_request(_body(ticket_file, subject, description, top_k))
+    parts = assemble(settings)
+    try:
+        suggestion = parts.suggester.suggest(request.to_query())
+    finally:
+        parts.close()
+    click.echo(suggestion.model_dump_json() if as_json else render_suggestion(suggestion))
+
+
+def _body(ticket_file: Path | None, subject: str | None, description: str | None, top_k: int | None) -> bytes:
+    import orjson
+
+    if ticket_file is not None:
+        return sys.stdin.buffer.read() if str(ticket_file) == "-" else ticket_file.read_bytes()
+    body: dict[str, Any] = {"ticket": {"subject": subject or "", "description": description or ""}}
+    return orjson.dumps(body | ({"top_k": top_k} if top_k else {}))

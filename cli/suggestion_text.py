@@ -1,0 +1,102 @@
+"""A suggestion as a person would like to read it in a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from serving.schemas import (
+    Action,
+    ResolutionAnswer,
+    RunbookAnswer,
+    SeverityAnswer,
+    SimilarCase,
+    Suggestion,
+    TargetAnswer,
+)
+
+_WIDTH = 100
+_LABEL = 11
+_ACTIONS = {
+    Action.AUTOMATE: "sure enough to set by itself",
+    Action.SUGGEST: "a suggestion",
+    Action.ABSTAIN: "not sure",
+}
+
+
+def render_suggestion(suggestion: Suggestion) -> str:
+    """Lay out a suggestion in plain text, at most 100 columns wide."""
+    lines = [
+        _row("Category", _target(suggestion.category)),
+        _row("Severity", _severity(suggestion.severity)),
+        *(_row(name.capitalize()[:10], _target(answer)) for name, answer in suggestion.targets.items()),
+    ]
+    if suggestion.novel:
+        lines.append(_row("New", "unlike anything in the history"))
+    lines += _section("Similar cases", [line for case in suggestion.similar_cases for line in _case(case)])
+    lines += _section("What resolved them", [line for item in suggestion.resolutions for line in _resolution(item)])
+    lines += _section("Runbooks", [line for item in suggestion.runbooks for line in _runbook(item)])
+    open_lines = [
+        f"  {item.id}  {item.subject}  (like this one: {item.relevance:.0%})" for item in suggestion.related_open
+    ]
+    if open_lines:
+        lines += _section("Open now and alike", open_lines)
+    if suggestion.hidden_count:
+        lines += ["", f"{suggestion.hidden_count} more hidden: this key may not see them."]
+    lines += [f"Note: {note}" for note in suggestion.notes]
+    lines += ["", f"release {suggestion.release} · request {suggestion.request_id}"]
+    return "\n".join(lines)
+
+
+def _row(label: str, value: str) -> str:
+    return f"{label:<{_LABEL}}{value}"
+
+
+def _target(answer: TargetAnswer) -> str:
+    if answer.value is None:
+        guesses = _alternatives(answer.alternatives[:3])
+        return f"— ({answer.reason}{': ' + guesses if guesses else ''})"
+    return f"{answer.value}  {answer.confidence:.0%}  ({_ACTIONS[answer.action]})"
+
+
+def _severity(answer: SeverityAnswer) -> str:
+    if answer.most_likely is None:
+        return f"— ({answer.reason})"
+    if answer.value is None:
+        text = f"— ({answer.reason}; most likely {answer.most_likely}, {answer.confidence:.0%})"
+    else:
+        text = f"{answer.value}  ({_ACTIONS[answer.action]}; most likely {answer.most_likely}, {answer.confidence:.0%})"
+    return f"{text}  Sev1 risk {answer.sev1_risk:.0%}{' — FLAGGED' if answer.sev1_flag else ''}"
+
+
+def _alternatives(items: Sequence[object]) -> str:
+    return ", ".join(f"{getattr(item, 'value', '')} {getattr(item, 'confidence', 0.0):.0%}" for item in items)
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", title, *(lines or ["  none that is near enough"])]
+
+
+def _case(case: SimilarCase) -> Iterator[str]:
+    more = f", and {case.duplicates} duplicate(s) of it" if case.duplicates else ""
+    yield f"  {case.id}  {case.relevance:.0%} {case.tier}  {case.subject}"
+    outcome = "" if case.outcome.value == "unknown" else f", fix {case.outcome.value}"
+    when = f"resolved {case.resolved_at:%Y-%m-%d}" if case.resolved_at else "resolved"
+    yield f"      {case.category or 'no category'}, {when}{outcome}{more}"
+    yield from _wrap("; ".join(case.why), "      ")
+
+
+def _resolution(item: ResolutionAnswer) -> Iterator[str]:
+    held = "" if item.held_rate is None else f", held in {item.held_rate:.0%}"
+    yield from _wrap(item.summary, "  ")
+    yield f"      from {', '.join(item.case_ids)} ({item.support} case(s){held})"
+
+
+def _runbook(item: RunbookAnswer) -> Iterator[str]:
+    start = f" — start with “{item.section}”" if item.section else ""
+    yield f"  {item.title}  {item.relevance:.0%}{start}"
+    yield from _wrap("; ".join([*item.why, item.url or item.id]), "      ")
+
+
+def _wrap(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent) if text else []
