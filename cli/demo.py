@@ -115,10 +115,10 @@ def _demo_key(settings: Settings) -> str:
     from serving.keys import create_key, list_keys, revoke_key
 
     with closing(History.open(settings.history_url)) as history:
-        for known in list_keys(history.engine):
+        for known in list_keys(history):
             if known.label == _KEY_LABEL and known.revoked_at is None:
-                revoke_key(history.engine, known.key_id)
-        return create_key(history.engine, label=_KEY_LABEL, scopes=("suggest", "write", "report")).token
+                revoke_key(history, known.key_id)
+        return create_key(history, label=_KEY_LABEL, scopes=("suggest", "write", "report"), groups=()).token
 
 
 @contextmanager
