@@ -14,6 +14,7 @@
     │   ├── UnknownCase (404)
     │   ├── UnknownRelease (404)
     │   └── UnknownRequest (404)
+    ├── MethodNotAllowed (405)
     ├── Conflict (409)                true at another time, not now
     │   └── EncoderMismatch (409)     an index or vectors of another encoder
     ├── Overloaded (503)
@@ -131,6 +132,17 @@ class UnknownRequest(NotFound):
     """A request id that the journal does not hold."""
 
     code = "unknown_request"
+
+
+class MethodNotAllowed(PrecedentError):
+    """A path that is there, asked with a method that it does not take; ``allowed`` are those that it does."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class Conflict(PrecedentError):
