@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from evaluation.calibration import expected_calibration_error, null_calibration_error, reliability_bins
 from evaluation.classification import classification_figures, confused_pairs, confusion_matrix
-from evaluation.report.contents import (
+from evaluation.report.evaluated import EvaluatedTicket
+from evaluation.report.parts import (
     Calibration,
     CategoryReport,
     ConfusionExample,
@@ -21,7 +22,6 @@ from evaluation.report.contents import (
     Guess,
     PairReport,
 )
-from evaluation.report.evaluated import EvaluatedTicket
 from evaluation.report.shares import action_shares, class_reports, scores, without_near_duplicates
 from evaluation.severity import exact_interval
 from serving.decision import Thresholds
@@ -76,10 +76,13 @@ def calibration(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> 
     n_points = int(np.clip(len(confidence) // _POINT_TICKETS, 1, _MAX_POINTS))
     return Calibration(
         n=len(confidence),
+        mean_confidence=float(confidence.mean()),
         ece=expected_calibration_error(confidence, correct),
         ece_null_p95=null_calibration_error(confidence),
         curve=tuple(
-            CurvePoint(point.n, point.confidence, point.accuracy, exact_interval(round(point.accuracy * point.n), point.n))
+            CurvePoint(
+                point.n, point.confidence, point.accuracy, exact_interval(round(point.accuracy * point.n), point.n)
+            )
             for point in reliability_bins(confidence, correct, n_bins=n_points)
         ),
     )
@@ -149,4 +152,3 @@ def _doubtful(rows: Sequence[EvaluatedTicket]) -> DoubtfulLabels:
 
 def _label_confidence(row: EvaluatedTicket) -> float:
     return round(float(row.category_probabilities.get(str(row.truth_category), 0.0)), 4)
-

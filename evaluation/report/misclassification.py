@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from evaluation.report.category_part import category_report
-from evaluation.report.contents import DataWindow, Floor, MisclassificationReport, Sev1Promise
+from evaluation.report.contents import DataWindow, MisclassificationReport
 from evaluation.report.evaluated import EvaluatedTicket
 from evaluation.report.next_steps import next_steps
+from evaluation.report.parts import Floor, Sev1Promise
 from evaluation.report.severity_part import severity_report
 from serving.decision import Thresholds
 

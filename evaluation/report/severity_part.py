@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.classification import classification_figures
-from evaluation.report.contents import Floor, LevelFate, MissedTicket, Sev1Flag, Sev1Promise, SeverityReport
 from evaluation.report.evaluated import EvaluatedTicket
+from evaluation.report.parts import Floor, LevelFate, MissedTicket, Sev1Flag, Sev1Promise, SeverityReport
 from evaluation.report.shares import action_shares, class_reports, scores, without_near_duplicates
 from evaluation.severity import flag_figures, mean_absolute_error, quadratic_kappa
 from features.ticket import SEVERITIES, Severity
@@ -41,7 +41,7 @@ def severity_report(
         floors=tuple(floors),
         quadratic_kappa=None if np.isnan(kappa) else kappa,
         mean_absolute_error=mean_absolute_error(levels, answers),
-        actions=action_shares([row.prediction.severity.action for row in known], levels == answers),
+        actions=action_shares([row.prediction.severity.action for row in known], levels == _levels(_shown(known))),
         thresholds=thresholds,
         confusion=_confusion(known),
         classes=class_reports(classification_figures(truth, likely).classes, counts, frozenset()),
@@ -49,6 +49,12 @@ def severity_report(
         missed=_missed(known),
         flag=_flag(known, promise),
     )
+
+
+def _shown(rows: Sequence[EvaluatedTicket]) -> list[str]:
+    """The answered levels; where an answer was held back, the most likely one."""
+    answers = [row.prediction.severity for row in rows]
+    return [str(answer.value or answer.most_likely) for answer in answers]
 
 
 def _levels(values: Sequence[str]) -> NDArray[np.int64]:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.classification import ClassFigures, classification_figures
-from evaluation.report.contents import ActionShare, ClassReport, Scores
 from evaluation.report.evaluated import EvaluatedTicket
+from evaluation.report.parts import ActionShare, ClassReport, Scores
 from evaluation.severity import exact_interval
 from serving.schemas import Action
 

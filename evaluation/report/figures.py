@@ -1,0 +1,188 @@
+"""The pictures of the lead's report, as inline SVG. The one door to matplotlib.
+
+Blue for right and orange for wrong are told apart by every kind of colour vision (Okabe and Ito, 2008), and both lie
+translucent on the page, so that the ink on them is legible in light and dark.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Rectangle
+
+from evaluation.report.parts import Calibration, CurvePoint
+from evaluation.report.svg import INK, LINE, MUTED, RIGHT, WRONG, themed
+from evaluation.report.wording import clean, interval, percent
+
+MAX_CLASSES = 20
+OTHERS = "all others"
+_POINTS_AN_INCH = 72
+_WIDTH = 560.0
+_FONT = 9.0
+# Width of a character over its height: wide enough for the system fonts of the day.
+_ASPECT = 0.56
+_MAX_NAME = 26
+_MAX_CELL = 34.0
+# The strongest cell still lets the ink on it be read.
+_STRONGEST, _FAINTEST = 0.6, 0.14
+
+
+def confusion_svg(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
+    """Draw a confusion matrix: rows are labels of tickets, columns guesses; a cell's strength is its share of the row.
+
+    Parameters
+    ----------
+    labels : sequence of str, length n_classes
+    counts : sequence of sequence of int, shape (n_classes, n_classes)
+
+    Notes
+    -----
+    Of more than 20 classes, those with most errors are drawn and the rest is summed up.
+    """
+    labels, counts = _most_confused([clean(label) for label in labels], counts)
+    names = [_shortened(label) for label in labels]
+    gutter = max(len(name) for name in names) * _FONT * _ASPECT + 12
+    heads = gutter * 0.8 + 8
+    cell = min((_WIDTH - gutter - 60) / len(names), _MAX_CELL)
+    width, height = gutter + cell * len(names) + 60, heads + cell * len(names) + 4
+    figure, axes = _canvas(width, height)
+    tips: dict[str, str] = {}
+    for row, line in enumerate(counts):
+        y = heads + cell * row
+        axes.text(gutter - 6, y + cell / 2, names[row], ha="right", va="center", **_ink())
+        axes.text(
+            gutter + cell * row + cell * 0.62,
+            heads - 5,
+            names[row],
+            ha="left",
+            va="baseline",
+            rotation=50,
+            rotation_mode="anchor",
+            **_ink(),
+        )
+        axes.text(gutter + cell * len(names) + 5, y + cell / 2, f"of {sum(line):,}", va="center", **_ink(MUTED))
+        for column, n in enumerate(line):
+            corner = (gutter + cell * column, y)
+            tips |= _draw_cell(axes, corner, cell, n, sum(line), (row, column), labels)
+    errors = sum(n for row, line in enumerate(counts) for column, n in enumerate(line) if row != column)
+    return themed(
+        _written(figure),
+        name="confusion",
+        title="Confusion matrix of the category",
+        description=(
+            f"{len(labels)} categories; rows are the labels of tickets, columns the model's first guesses. "
+            f"{sum(map(sum, counts)) - errors} tickets lie on the diagonal, {errors} beside it. "
+            "The tables of confused pairs and of categories hold the same figures."
+        ),
+        tips=tips,
+    )
+
+
+def reliability_svg(calibration: Calibration) -> str:
+    """Draw how often guesses came true against how sure the model was, with 95 % intervals."""
+    size, left, top = 300.0, 58.0, 10.0
+    figure, axes = _canvas(left + size + 14, top + size + 46)
+
+    def place(confidence: float, accuracy: float) -> tuple[float, float]:
+        return left + size * confidence, top + size * (1.0 - accuracy)
+
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        (x, y), (x0, y0), (x1, y1) = place(share, share), place(0, 0), place(1, 1)
+        axes.plot([x0, x1], [y, y], color=LINE, lw=0.6)
+        axes.plot([x, x], [y0, y1], color=LINE, lw=0.6)
+        axes.text(x0 - 6, y, percent(share), ha="right", va="center", **_ink())
+        axes.text(x, y0 + 15, percent(share), ha="center", va="baseline", **_ink())
+    axes.text(left + size / 2, top + size + 36, "how sure the model was", ha="center", va="baseline", **_ink())
+    axes.text(12, top + size / 2, "how often it was right", rotation=90, rotation_mode="anchor", ha="center", **_ink())
+    axes.plot(*zip(place(0, 0), place(1, 1), strict=True), color=MUTED, lw=1.0, ls="--")
+    tips: dict[str, str] = {}
+    for number, point in enumerate(calibration.curve):
+        x, y = place(point.confidence, point.accuracy)
+        ends = [place(point.confidence, bound)[1] for bound in point.accuracy_ci95]
+        axes.plot([x, x], ends, color=RIGHT, lw=1.4)
+        axes.add_patch(Circle((x, y), 4.5, facecolor=RIGHT, linewidth=0, gid=f"point-{number}"))
+        tips[f"point-{number}"] = _told(point)
+    return themed(
+        _written(figure),
+        name="reliability",
+        title="Reliability curve of the category",
+        description="On the dashed line, confidences are true. " + " ".join(_told(p) for p in calibration.curve),
+        tips=tips,
+    )
+
+
+def _told(point: CurvePoint) -> str:
+    return (
+        f"{point.n} tickets, {percent(point.confidence)} sure: {percent(point.accuracy)} right "
+        f"(95 % interval {interval(point.accuracy_ci95)})."
+    )
+
+
+def _draw_cell(
+    axes: Axes,
+    corner: tuple[float, float],
+    size: float,
+    n: int,
+    total: int,
+    place: tuple[int, int],
+    labels: Sequence[str],
+) -> Mapping[str, str]:
+    """Draw one cell with its count; gives the text to show over it."""
+    axes.add_patch(Rectangle(corner, size, size, facecolor="none", edgecolor=LINE, linewidth=0.5))
+    if not n:
+        return {}
+    row, column = place
+    gid = f"cell-{row}-{column}"
+    colour, weight = (RIGHT, "normal") if row == column else (WRONG, "bold")
+    strength = _FAINTEST + (_STRONGEST - _FAINTEST) * n / total
+    middle = (corner[0] + size / 2, corner[1] + size / 2)
+    axes.add_patch(Rectangle(corner, size, size, facecolor=colour, alpha=strength, linewidth=0, gid=gid))
+    axes.text(*middle, f"{n}", ha="center", va="center", fontweight=weight, **_ink())
+    return {gid: f"{labels[row]}, taken for {labels[column]}: {n} of {total}"}
+
+
+def _most_confused(
+    labels: Sequence[str], counts: Sequence[Sequence[int]]
+) -> tuple[Sequence[str], Sequence[Sequence[int]]]:
+    if len(labels) <= MAX_CLASSES:
+        return labels, counts
+    size = range(len(labels))
+    errors = [sum(counts[i]) + sum(counts[j][i] for j in size) - 2 * counts[i][i] for i in size]
+    chosen = sorted(sorted(size, key=lambda i: -errors[i])[: MAX_CLASSES - 1])
+    groups = [[i] for i in chosen] + [[i for i in size if i not in set(chosen)]]
+    summed = [[sum(counts[i][j] for i in rows for j in columns) for columns in groups] for rows in groups]
+    return [*(labels[i] for i in chosen), OTHERS], summed
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1].rstrip() + "…"
+
+
+def _ink(colour: str = INK) -> dict[str, object]:
+    # Names come from the history: a dollar sign in one is no formula.
+    return {"fontsize": _FONT, "color": colour, "parse_math": False}
+
+
+def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure without frame whose units are points, with the origin at the upper left."""
+    figure = Figure(figsize=(width / _POINTS_AN_INCH, height / _POINTS_AN_INCH), frameon=False)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), xlim=(0, width), ylim=(height, 0), frameon=False)
+    axes.set_axis_off()
+    return figure, axes
+
+
+def _written(figure: Figure) -> str:
+    for artist in figure.findobj():
+        artist.set_clip_on(False)  # clip paths would be told apart by ids, and two pictures share a page
+    out = io.StringIO()
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "precedent"}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # Text stays text and the reader's fonts draw it, so it matters nothing that the library's font lacks a glyph.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font", category=UserWarning)
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return out.getvalue()

@@ -1,0 +1,144 @@
+"""The lead's report as a page: one self-contained HTML file, the same for a screen, a screen reader and paper.
+
+Everything that came from outside (texts, ids, category names) is cleaned and escaped at one place each, and the page's
+own policy forbids scripts, images, forms, other hosts, and every style but its sheet.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from evaluation.report import figures, wording
+from evaluation.report.contents import MisclassificationReport
+from features.ticket import SEVERITIES, Author, Case
+
+MAX_SUBJECT_CHARS = 200
+MAX_TEXT_CHARS = 300
+_WEB_ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+")
+
+SECTION_NAMES = {
+    "missed": "missed tickets",
+    "pairs": "confused pairs",
+    "labels": "tickets",
+    "actions": "actions",
+    "confidence": "curve",
+    "classes": "categories",
+}
+ACTION_NAMES = {"automate": "Automated", "suggest": "Suggested to an agent", "abstain": "Held back"}
+
+
+@dataclass(frozen=True, slots=True)
+class TicketExcerpt:
+    """What a page shows of a ticket: masked subject, the first 300 characters of its text, where to open it."""
+
+    subject: str
+    text: str
+    url: str | None = None
+    is_restricted: bool = False
+
+    @property
+    def link(self) -> str | None:
+        """The address, if it is one of the web."""
+        return self.url if self.url is not None and _WEB_ADDRESS.fullmatch(self.url) else None
+
+
+ReadTexts = Callable[[Sequence[int]], Mapping[int, TicketExcerpt]]
+"""Excerpts by row in the history; rows that are gone are left out."""
+
+
+def excerpt(case: Case) -> TicketExcerpt:
+    """What a page may show of a case of the history, where texts are masked already.
+
+    A ticket of an access group is named and not shown: pages travel further than groups.
+    """
+    ticket = case.ticket
+    if ticket.access_group is not None:
+        return TicketExcerpt("", "", case.outcome.url, is_restricted=True)
+    first = next((message.text for message in ticket.messages if message.by is Author.CUSTOMER), "")
+    return TicketExcerpt(
+        subject=_start(ticket.subject, MAX_SUBJECT_CHARS),
+        text=_start(ticket.description or first, MAX_TEXT_CHARS),
+        url=case.outcome.url,
+    )
+
+
+def _start(text: str, n_chars: int) -> str:
+    # Only the beginning is looked at: a description may have a million characters.
+    flat = " ".join(text[: 10 * n_chars].split())
+    return flat if len(flat) <= n_chars and len(text) <= 10 * n_chars else flat[: n_chars - 1].rstrip() + "…"
+
+
+def render(report: MisclassificationReport, read_texts: ReadTexts | None = None) -> str:
+    """Make the page.
+
+    Parameters
+    ----------
+    report : MisclassificationReport
+    read_texts : callable, optional
+        Gives the excerpts of rows, for a page that a person reads. Without it the page holds figures and ids only, and
+        may lie beside a release.
+
+    Returns
+    -------
+    str
+        An HTML document; encode it as UTF-8.
+    """
+    category = report.category
+    loader = PackageLoader("evaluation.report")
+    environment = _environment(loader)
+    sheet = loader.get_source(environment, "report.css")[0]
+    return environment.get_template("misclassification.html").render(
+        report=report,
+        texts=read_texts(report.row_ids) if read_texts is not None else None,
+        matrix=Markup(figures.confusion_svg(category.labels, category.confusion)) if category else None,  # noqa: S704
+        curve=Markup(figures.reliability_svg(category.calibration)) if category else None,  # noqa: S704
+        max_classes=figures.MAX_CLASSES,
+        sheet=Markup(sheet),  # noqa: S704
+        policy=_policy(sheet),
+    )
+
+
+def _environment(loader: PackageLoader) -> Environment:
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "count": wording.count,
+        "day": wording.day,
+        "interval": wording.interval,
+        "level_name": wording.level_name,
+        "percent": wording.percent,
+        "floor_names": wording.FLOOR_NAMES,
+        "reason_names": wording.REASONS,
+        "section_names": SECTION_NAMES,
+        "action_names": ACTION_NAMES,
+        "levels": SEVERITIES,
+    }
+    environment.filters["capitalize_first"] = _capitalize_first
+    return environment
+
+
+def _capitalize_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _finalize(value: object) -> object:
+    """Clean every text on its way into the page; markup is ours and stays."""
+    return wording.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _policy(sheet: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
