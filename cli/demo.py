@@ -88,6 +88,7 @@ def _train_if_needed(settings: Settings) -> tuple[str, Path]:
     """Train and promote, unless the champion has learned from this very history."""
     from features.history import History
     from features.release import current_release_id, load_release
+    from training.export import export_page
 
     champion = current_release_id(settings.releases_dir)
     if champion is not None:
@@ -95,7 +96,7 @@ def _train_if_needed(settings: Settings) -> tuple[str, Path]:
             last_change = history.last_change()
         if load_release(settings.releases_dir / champion).manifest["data"]["last_change"] == last_change:
             say(f"2  Release {champion} has learned from this history already.")
-            return champion, settings.reports_dir / champion / "misclassification.html"
+            return champion, export_page(settings, champion)
     say("2  Training, evaluation and report (the first time also the export of the encoder; a minute or two)")
     from training.params import load_params
     from training.promotion import promote
@@ -106,7 +107,7 @@ def _train_if_needed(settings: Settings) -> tuple[str, Path]:
     promote(settings, made.release_id, force=True)
     for line in made.headlines:
         say(f"   {line}")
-    return made.release_id, made.report_page
+    return made.release_id, export_page(settings, made.release_id)
 
 
 def _demo_key(settings: Settings) -> str:

@@ -32,10 +32,9 @@ def suggest(
     as_json: bool,
 ) -> None:
     """Say what a ticket is and what resolved the last one like it, with the champion of the workspace."""
+    from cli.suggestion_text import render_suggestion
     from serving.assemble import assemble
     from serving.validation import parse_suggest_request
-
-    from cli.suggestion_text import render_suggestion
 
     if ticket_file is None and subject is None and description is None:
         raise click.UsageError("Give --ticket FILE, or --subject and --description.")

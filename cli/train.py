@@ -25,6 +25,7 @@ def train(seed: int, params_file: Path | None, workspace: Path | None, as_json: 
     The release becomes the challenger: 'precedent promote' serves it.
     """
     from training.params import load_params
+    from training.reporting import metrics
     from training.run import train as run
 
     settings = settings_of(workspace)
@@ -40,16 +41,16 @@ def train(seed: int, params_file: Path | None, workspace: Path | None, as_json: 
                     "version": made.recorded.version,
                     "uri": made.recorded.tracking_uri,
                 },
-                "report": made.report_page,
-                "metrics": made.report.metrics(),
+                "report": made.reports_folder,
+                "metrics": metrics(made.report) | made.linked.metrics(),
                 "notes": made.notes,
             }
         )
         return
     click.echo(f"Release {made.release_id} is the challenger (version {made.recorded.version} in MLflow).")
-    for line in made.report.headlines():
+    for line in made.headlines:
         click.echo(f"  {line}")
     for note in made.notes:
         click.echo(f"  {note}")
-    click.echo(f"Report: {made.report_page}")
+    click.echo("Read where it is wrong with 'precedent report misclassification'.")
     click.echo("Serve it with 'precedent promote'.")

@@ -89,8 +89,13 @@ class Settings(_Section):
 
     @property
     def reports_dir(self) -> Path:
-        """Folder of reports for people."""
+        """Folder of reports, figures and ids only, one subfolder a release."""
         return self.workspace / "reports"
+
+    @property
+    def exports_dir(self) -> Path:
+        """Folder of pages that a person exported, with masked texts of tickets."""
+        return self.workspace / "exports"
 
     @property
     def rejects_dir(self) -> Path:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from features.case_index import CaseIndex
 
 from evaluation.dataset import RankingGroup
 from evaluation.ranking_data import duplicate_clusters, ranking_group
 from evaluation.retrieval import NOT_FOUND, RetrievalFigures, rank_of_best_hit, retrieval_figures
+from features.case_index import CaseIndex
 from features.history import History
 from features.ticket import LinkType
 from serving.ranking import UNTRAINED, Ranker

@@ -10,23 +10,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from features.case_index import CaseIndex
-from features.text import RULES_VERSION
-
 from evaluation.backtest import Backtest, backtest
 from evaluation.dataset import FittedTriage
 from evaluation.report.misclassification import MisclassificationReport
+from features.case_index import CaseIndex
 from features.encoder import Encoder, HashingEncoder, load_encoder
 from features.history import History
 from features.lexical import LexicalStatistics
 from features.release import ENCODER, write_release
 from features.settings import HASHING_ENCODER, Settings
+from features.text import RULES_VERSION
 from serving.ranking import Ranker
 from training.data import TrainingData, load_training_data
 from training.linked import LinkedFigures, fit_on_links
 from training.params import TrainingParams
 from training.parts import release_parts
-from training.reporting import build_report, write_report
+from training.reporting import build_report, headlines, metrics, write_report
 from training.sentence_encoder import export_encoder
 from training.split import Split, time_split
 from training.tracking import RecordedRun, Tracker
@@ -44,8 +43,19 @@ class TrainingRun:
     folder: Path
     recorded: RecordedRun
     report: MisclassificationReport
-    report_page: Path
+    reports_folder: Path
     notes: tuple[str, ...]
+    linked: LinkedFigures
+
+    @property
+    def headlines(self) -> list[str]:
+        """What a person looks at first, a line each."""
+        similar = self.linked.fused
+        found = (
+            f"Similar cases: recall@10 {similar.recall_at_10:.3f}, MRR {similar.mrr:.3f} on {similar.n} linked tickets "
+            f"(untrained {self.linked.untrained.recall_at_10:.3f}, {self.linked.untrained.mrr:.3f})"
+        )
+        return [*headlines(self.report), *([found] if similar.n else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +95,8 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
         say(f"Fitting on {len(data.cases):,} tickets")
         fitted = fit(data, history, encoder, params)
         say("Scoring the newest tickets and the floors")
-        report = build_report(fitted.data, fitted.split, fitted.triage, fitted.backtest, params)
         release_id = _release_id(data, params)
+        report = build_report(data, fitted.split, fitted.triage, fitted.backtest, params, release_id=release_id)
         say(f"Writing release {release_id}")
         release_folder = write_release(
             settings.releases_dir,
@@ -98,18 +108,20 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
             },
             manifest_extra=_manifest(fitted, encoder, params),
         )
-        page, artifacts = write_report(settings, release_id, report, history)
+        reports = write_report(settings, report)
         say("Recording the run in MLflow")
         recorded = Tracker(settings).record(
             release_folder,
             params=params.model_dump(exclude={"costs"}),
-            metrics=report.metrics() | fitted.linked.metrics(),
+            metrics=metrics(report) | fitted.linked.metrics(),
             tags={"data_hash": data.content_hash, "encoder": encoder.fingerprint, **_window_tags(data)},
-            artifacts=artifacts,
+            artifacts=reports,
         )
     finally:
         history.close()
-    return TrainingRun(release_id, release_folder, recorded, report, page, tuple(_notes(fitted, params)))
+    return TrainingRun(
+        release_id, release_folder, recorded, report, reports, tuple(_notes(fitted, params)), fitted.linked
+    )
 
 
 def encoder_folder(settings: Settings) -> Path:
@@ -140,12 +152,11 @@ def fit(data: TrainingData, history: History, encoder: Encoder, params: Training
             ranker, linked = fit_on_links(data, history, index, split.cut, params)
         finally:
             index.close()
-    numbers = {i: labelled[i] for i in range(len(labelled))}
     known = [rows.examples[i].vector for i in seen]
     return Fitted(
         data=data,
         split=Split(
-            *(tuple(numbers[i] for i in part) for part in (split.train, split.calibration, split.test)), split.cut
+            *(tuple(labelled[i] for i in part) for part in (split.train, split.calibration, split.test)), split.cut
         ),
         triage=triage,
         statistics=statistics,
@@ -164,7 +175,7 @@ def _records(fitted: Fitted, report: MisclassificationReport, params: TrainingPa
     cut = fitted.split.cut
     return {
         "params.json": params.model_dump(mode="json"),
-        "metrics.json": {**report.metrics(), **fitted.linked.metrics()},
+        "metrics.json": {**metrics(report), **fitted.linked.metrics()},
         "split.json": {
             "cut": cut.isoformat() if cut else None,
             "n_train": len(fitted.split.train),

@@ -1,0 +1,193 @@
+"""The report of a training run: scored against the floors on the same tickets, kept as figures and ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import orjson
+
+from evaluation.backtest import Backtest
+from evaluation.classification import classification_figures
+from evaluation.dataset import FittedTriage, LabelledRows
+from evaluation.floors import majority, tfidf_svm
+from evaluation.near_duplicates import has_near_duplicate
+from evaluation.report.contents import DataWindow, Floor, MisclassificationReport, Period, Scores, Sev1Promise
+from evaluation.report.evaluated import EvaluatedTicket
+from evaluation.report.misclassification import misclassification_report
+from evaluation.report.page import render
+from features.files import replace_file
+from features.settings import Settings
+from training.data import TrainingData
+from training.params import TrainingParams
+from training.split import Split
+
+REPORT_JSON = "misclassification.json"
+REPORT_PAGE = "misclassification.html"
+
+
+def build_report(
+    data: TrainingData,
+    split: Split,
+    fitted: FittedTriage,
+    tested: Backtest,
+    params: TrainingParams,
+    *,
+    release_id: str,
+) -> MisclassificationReport:
+    """Report on the test tickets of a training run.
+
+    Parameters
+    ----------
+    tested : Backtest
+        Predictions of the split's test rows, in their order.
+    """
+    train, test = data.rows.take(split.train), tested.rows
+    earlier = data.rows.take([*split.train, *split.calibration])
+    near = has_near_duplicate(_texts(earlier), _texts(test))
+    triage = fitted.triage
+    thresholds = {
+        name: model.thresholds
+        for name, model in (("category", triage.category), ("severity", triage.severity))
+        if model is not None
+    }
+    return misclassification_report(
+        [
+            EvaluatedTicket(
+                row_id=data.cases[number].row_id,
+                ticket_id=data.cases[number].case.id,
+                created_at=test.examples[i].ticket.created_at,
+                truth_category=test.categories[i],
+                truth_severity=test.severities[i],
+                prediction=tested.predictions[i],
+                category_probabilities=_probabilities(fitted, tested, i),
+                is_near_duplicate=bool(near[i]),
+            )
+            for i, number in enumerate(split.test)
+        ],
+        release_id=release_id,
+        data_window=DataWindow(*(_period(data.rows, part) for part in (split.train, split.calibration, split.test))),
+        floors={"category": _floors(train, test, "category"), "severity": _floors(train, test, "severity")},
+        class_counts=fitted.class_counts,
+        thresholds=thresholds,
+        rare=triage.category.rare if triage.category else (),
+        sev1=_promise(fitted, params),
+    )
+
+
+def _texts(rows: LabelledRows) -> list[str]:
+    return [example.text.text for example in rows.examples]
+
+
+def _period(rows: LabelledRows, numbers: Sequence[int]) -> Period:
+    return Period.of(rows.examples[i].ticket.created_at for i in numbers)
+
+
+def _probabilities(fitted: FittedTriage, tested: Backtest, row: int) -> dict[str, float]:
+    category = fitted.triage.category
+    if category is None or tested.category_probabilities is None:
+        return {}
+    return dict(zip(category.classes, tested.category_probabilities[row].tolist(), strict=True))
+
+
+def _floors(train: LabelledRows, test: LabelledRows, target: str) -> list[Floor]:
+    """Plain methods fitted on the same training rows, scored on the same test rows."""
+    train_texts, train_labels = _labelled(train, target)
+    test_texts, truth = _labelled(test, target)
+    if not train_labels or not truth:
+        return []
+    answers = {
+        "majority": [majority(train_labels)] * len(truth),
+        "tfidf_svm": tfidf_svm(train_texts, train_labels, test_texts, balanced=target == "severity"),
+    }
+    figures = {name: classification_figures(truth, given) for name, given in answers.items()}
+    return [Floor(name, found.accuracy, found.macro_f1) for name, found in figures.items()]
+
+
+def _labelled(rows: LabelledRows, target: str) -> tuple[list[str], list[str]]:
+    labels = rows.categories if target == "category" else rows.severities
+    pairs = [(text, str(label)) for text, label in zip(_texts(rows), labels, strict=True) if label is not None]
+    return [text for text, _ in pairs], [label for _, label in pairs]
+
+
+def _promise(fitted: FittedTriage, params: TrainingParams) -> Sev1Promise | None:
+    if fitted.sev1 is None:
+        return None
+    return Sev1Promise(
+        recall=params.sev1_recall,
+        confidence=params.sev1_confidence,
+        threshold=fitted.sev1.threshold,
+        certified=fitted.sev1.certified,
+        n_positives=fitted.sev1.n_positives,
+        n_needed=fitted.sev1.n_needed,
+    )
+
+
+def write_report(settings: Settings, report: MisclassificationReport) -> Path:
+    """Write the report as figures and ids, JSON and page, without any text of a ticket; gives its folder."""
+    folder = settings.reports_dir / report.release_id
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / REPORT_JSON, orjson.dumps(report.to_json(), option=orjson.OPT_INDENT_2))
+    replace_file(folder / REPORT_PAGE, render(report).encode())
+    return folder
+
+
+def metrics(report: MisclassificationReport) -> dict[str, float]:
+    """The report's figures by name, with those of each class, for the record of a run."""
+    found = dict(_headline_metrics(report))
+    for target, part in (("category", report.category), ("severity", report.severity)):
+        for figures in part.classes if part else ():
+            for name in ("precision", "recall", "f1"):
+                value = getattr(figures, name)
+                if value is not None:
+                    found[f"{target}_{name}/{_metric_name(figures.label)}"] = value
+            found[f"{target}_test_tickets/{_metric_name(figures.label)}"] = float(figures.n_test)
+    return found
+
+
+def _headline_metrics(report: MisclassificationReport) -> Iterator[tuple[str, float]]:
+    yield "test_tickets", float(report.n)
+    yield "test_near_duplicates", float(report.n_near_duplicates)
+    for target, part in (("category", report.category), ("severity", report.severity)):
+        if part is None:
+            continue
+        yield f"{target}_accuracy", part.scores.accuracy
+        yield f"{target}_macro_f1", part.scores.macro_f1
+        if part.without_near_duplicates is not None:
+            yield f"{target}_accuracy_no_near_duplicate", part.without_near_duplicates.accuracy
+            yield f"{target}_macro_f1_no_near_duplicate", part.without_near_duplicates.macro_f1
+        for floor in part.floors:
+            yield f"{target}_{floor.name}_accuracy", floor.accuracy
+            yield f"{target}_{floor.name}_macro_f1", floor.macro_f1
+        for action in part.actions:
+            yield f"{target}_{action.action}_share", action.share
+    if report.category is not None:
+        yield "category_ece", report.category.calibration.ece
+        yield "category_ece_null_p95", report.category.calibration.ece_null_p95
+    if report.severity is not None and report.severity.flag.recall is not None:
+        yield "sev1_recall", report.severity.flag.recall
+        yield "sev1_alert_rate", report.severity.flag.alert_rate
+
+
+def _metric_name(label: str) -> str:
+    """A label as MLflow takes it in the name of a metric."""
+    return re.sub(r"[^\w\-. ]", "_", label)
+
+
+def headlines(report: MisclassificationReport) -> list[str]:
+    """The figures that a person looks at first, a line each, beside the floors."""
+    lines = []
+    for name, part in (("Category", report.category), ("Severity", report.severity)):
+        if part is None:
+            continue
+        floors = ", ".join(f"{floor.name} {floor.accuracy:.3f} / {floor.macro_f1:.3f}" for floor in part.floors)
+        lines.append(f"{name}: {_line(part.scores)}; floors {floors}")
+    return lines
+
+
+def _line(scores: Scores) -> str:
+    return (
+        f"accuracy {scores.accuracy:.3f} ({scores.accuracy_ci95[0]:.3f} to {scores.accuracy_ci95[1]:.3f}), macro-F1 "
+        f"{scores.macro_f1:.3f} ({scores.macro_f1_ci95[0]:.3f} to {scores.macro_f1_ci95[1]:.3f}), n = {scores.n}"
+    )
