@@ -115,7 +115,8 @@ class Rejects:
 
     def __enter__(self) -> Self:
         with self._writable():
-            self._path.unlink(missing_ok=True)
+            if self._path.is_file():  # a device such as /dev/stdout is not ours to remove
+                self._path.unlink()
         return self
 
     def __exit__(

@@ -102,7 +102,7 @@ def import_tickets(
             run.finish()
             raise
         run.finish()
-        if progress is not None:
+        if progress is not None and run.read > n_reported:
             progress(run.read - n_reported)
         return run.result(time.monotonic() - started)
 

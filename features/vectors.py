@@ -36,7 +36,7 @@ def vector_key(fingerprint: str, rules: str, text: str) -> str:
     Examples
     --------
     >>> vector_key("hashing-64", "1", "No login")[:24]
-    'hashing-64:1:0d3ee9e9ba7'
+    'hashing-64:1:55a2f026d6f'
     """
     return f"{fingerprint}:{rules}:{text_sha256(text)}"
 

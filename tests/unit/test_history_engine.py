@@ -43,7 +43,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(HistoryUnavailable, match="cannot be made .*check that its folder may be written"):  # noqa: RUF043
+    with pytest.raises(HistoryUnavailable, match=r"cannot be made .*check that its folder may be written"):
         History.open(f"sqlite:///{tmp_path}/file/history.db")
 
 
