@@ -13,10 +13,11 @@ from evaluation.classification import classification_figures
 from evaluation.dataset import FittedTriage, LabelledRows
 from evaluation.floors import majority, tfidf_svm
 from evaluation.near_duplicates import has_near_duplicate
-from evaluation.report.contents import DataWindow, Floor, MisclassificationReport, Period, Scores, Sev1Promise
+from evaluation.report.contents import DataWindow, MisclassificationReport, Period
 from evaluation.report.evaluated import EvaluatedTicket
 from evaluation.report.misclassification import misclassification_report
 from evaluation.report.page import render
+from evaluation.report.parts import Floor, Scores, Sev1Promise
 from features.files import replace_file
 from features.settings import Settings
 from training.data import TrainingData

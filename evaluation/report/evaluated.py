@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
-from evaluation.backtest import Backtest
 from evaluation.report.parts import TicketRef
 from features.ticket import Severity
 from serving.triage import Prediction
@@ -52,34 +48,3 @@ class EvaluatedTicket:
     def reference(self) -> TicketRef:
         """How a report names the ticket."""
         return TicketRef(self.row_id, self.ticket_id, self.created_at)
-
-
-def evaluated_tickets(
-    result: Backtest, *, row_ids: Sequence[int], classes: Sequence[str], is_near_duplicate: NDArray[np.bool_]
-) -> list[EvaluatedTicket]:
-    """Tickets of a backtest as reports read them.
-
-    Parameters
-    ----------
-    row_ids : sequence of int, length n
-        Their rows in the history.
-    classes : sequence of str, length n_categories
-        Columns of the backtest's category probabilities; empty without a category model.
-    is_near_duplicate : ndarray of bool, shape (n,)
-    """
-    probabilities = result.category_probabilities
-    return [
-        EvaluatedTicket(
-            row_id=row_ids[i],
-            ticket_id=example.ticket.id or str(row_ids[i]),
-            created_at=example.ticket.created_at,
-            truth_category=result.rows.categories[i],
-            truth_severity=result.rows.severities[i],
-            prediction=result.predictions[i],
-            category_probabilities=dict(zip(classes, map(float, probabilities[i]), strict=True))
-            if probabilities is not None
-            else {},
-            is_near_duplicate=bool(is_near_duplicate[i]),
-        )
-        for i, example in enumerate(result.rows.examples)
-    ]

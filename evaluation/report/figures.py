@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping, Sequence
+from math import cos, radians, sin
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -26,7 +28,8 @@ _WIDTH = 560.0
 _FONT = 9.0
 # Width of a character over its height: wide enough for the system fonts of the day.
 _ASPECT = 0.56
-_MAX_NAME = 26
+_MAX_NAME, _MAX_HEAD = 30, 22
+_SLANT = 50.0
 _MAX_CELL = 34.0
 # The strongest cell still lets the ink on it be read.
 _STRONGEST, _FAINTEST = 0.6, 0.14
@@ -44,42 +47,34 @@ def confusion_svg(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str
     -----
     Of more than 20 classes, those with most errors are drawn and the rest is summed up.
     """
+    description = _described(counts)
     labels, counts = _most_confused([clean(label) for label in labels], counts)
-    names = [_shortened(label) for label in labels]
-    gutter = max(len(name) for name in names) * _FONT * _ASPECT + 12
-    heads = gutter * 0.8 + 8
-    cell = min((_WIDTH - gutter - 60) / len(names), _MAX_CELL)
-    width, height = gutter + cell * len(names) + 60, heads + cell * len(names) + 4
-    figure, axes = _canvas(width, height)
+    names = [_shortened(label, _MAX_NAME) for label in labels]
+    heads = [_shortened(label, _MAX_HEAD) for label in labels]
+    left, slanted = _text_width(names) + 12, _text_width(heads)
+    top = slanted * sin(radians(_SLANT)) + 14
+    right = max(54.0, slanted * cos(radians(_SLANT)) - 4)
+    cell = min((_WIDTH - left - right) / len(names), _MAX_CELL)
+    figure, axes = _canvas(_WIDTH, top + cell * len(names) + 4)
     tips: dict[str, str] = {}
     for row, line in enumerate(counts):
-        y = heads + cell * row
-        axes.text(gutter - 6, y + cell / 2, names[row], ha="right", va="center", **_ink())
-        axes.text(
-            gutter + cell * row + cell * 0.62,
-            heads - 5,
-            names[row],
-            ha="left",
-            va="baseline",
-            rotation=50,
-            rotation_mode="anchor",
-            **_ink(),
-        )
-        axes.text(gutter + cell * len(names) + 5, y + cell / 2, f"of {sum(line):,}", va="center", **_ink(MUTED))
+        x, y = left + cell * row, top + cell * row
+        axes.text(left - 6, y + cell / 2, names[row], ha="right", va="center", **_ink())
+        axes.text(x + cell * 0.62, top - 5, heads[row], rotation=_SLANT, rotation_mode="anchor", **_ink())
+        axes.text(left + cell * len(names) + 5, y + cell / 2, f"of {sum(line):,}", va="center", **_ink(MUTED))
         for column, n in enumerate(line):
-            corner = (gutter + cell * column, y)
+            corner = (left + cell * column, y)
             tips |= _draw_cell(axes, corner, cell, n, sum(line), (row, column), labels)
-    errors = sum(n for row, line in enumerate(counts) for column, n in enumerate(line) if row != column)
-    return themed(
-        _written(figure),
-        name="confusion",
-        title="Confusion matrix of the category",
-        description=(
-            f"{len(labels)} categories; rows are the labels of tickets, columns the model's first guesses. "
-            f"{sum(map(sum, counts)) - errors} tickets lie on the diagonal, {errors} beside it. "
-            "The tables of confused pairs and of categories hold the same figures."
-        ),
-        tips=tips,
+    title = "Confusion matrix of the category"
+    return themed(_written(figure), name="confusion", title=title, description=description, tips=tips)
+
+
+def _described(counts: Sequence[Sequence[int]]) -> str:
+    total, right = sum(map(sum, counts)), sum(line[row] for row, line in enumerate(counts))
+    return (
+        f"{len(counts)} categories; rows are the labels of tickets, columns the model's first guesses. {right} tickets "
+        f"lie on the diagonal, {total - right} beside it. The tables of confused pairs and of categories hold the same "
+        "figures."
     )
 
 
@@ -142,7 +137,7 @@ def _draw_cell(
     strength = _FAINTEST + (_STRONGEST - _FAINTEST) * n / total
     middle = (corner[0] + size / 2, corner[1] + size / 2)
     axes.add_patch(Rectangle(corner, size, size, facecolor=colour, alpha=strength, linewidth=0, gid=gid))
-    axes.text(*middle, f"{n}", ha="center", va="center", fontweight=weight, **_ink())
+    axes.text(*middle, f"{n}", ha="center", va="center", fontweight=weight, **_ink(size=_fitting(n, size)))
     return {gid: f"{labels[row]}, taken for {labels[column]}: {n} of {total}"}
 
 
@@ -159,13 +154,26 @@ def _most_confused(
     return [*(labels[i] for i in chosen), OTHERS], summed
 
 
-def _shortened(name: str) -> str:
-    return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1].rstrip() + "…"
+def _shortened(name: str, n_chars: int) -> str:
+    """A name with its middle left out: names that begin alike mostly end apart."""
+    if len(name) <= n_chars:
+        return name
+    end = n_chars // 3
+    return f"{name[: n_chars - end - 1].rstrip()}…{name[-end:].lstrip()}"
 
 
-def _ink(colour: str = INK) -> dict[str, object]:
+def _text_width(names: Sequence[str]) -> float:
+    return max(len(name) for name in names) * _FONT * _ASPECT
+
+
+def _fitting(n: int, cell: float) -> float:
+    """Size of type at which a number fits its cell."""
+    return min(_FONT, 0.92 * cell / (len(str(n)) * _ASPECT))
+
+
+def _ink(colour: str = INK, size: float = _FONT) -> dict[str, Any]:
     # Names come from the history: a dollar sign in one is no formula.
-    return {"fontsize": _FONT, "color": colour, "parse_math": False}
+    return {"fontsize": size, "color": colour, "parse_math": False}
 
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
