@@ -34,6 +34,8 @@ class TrainingParams(BaseModel):
         Inverse regularisation of the category machine and of the severity regressions.
     suggest_precision, automate_precision : float
         Precision that the thresholds of a target hold on calibration rows; for ``automate`` its lower bound holds it.
+    suggest_at_least : float
+        No confidence below this is suggested, however precise the whole: a guess is not worth a reader's look.
     rare_below : int
         A class with fewer training rows than this is learned and suggested, but never automated.
     novelty_quantile : float
@@ -52,6 +54,7 @@ class TrainingParams(BaseModel):
     svm_c: Annotated[float, Field(gt=0)] = 0.5
     severity_c: Annotated[float, Field(gt=0)] = 1.0
     suggest_precision: Share = 0.7
+    suggest_at_least: Share = 0.3
     automate_precision: Share = 0.95
     rare_below: Annotated[int, Field(ge=1)] = 10
     novelty_weight: Annotated[float, Field(ge=0)] = 2.0

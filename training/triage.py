@@ -144,8 +144,9 @@ def choose_thresholds(
         return Thresholds(suggest=0.5, automate=None)
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == truth
+    suggest = threshold_for_precision(confidence, correct, params.suggest_precision)
     return Thresholds(
-        suggest=threshold_for_precision(confidence, correct, params.suggest_precision),
+        suggest=None if suggest is None else max(suggest, params.suggest_at_least),
         automate=threshold_for_precision(
             confidence, correct, params.automate_precision, error_rate=_AUTOMATE_ERROR_RATE
         ),
