@@ -43,18 +43,23 @@ def fit_triage(train: LabelledRows, calibration: LabelledRows, params: TrainingP
     Raises
     ------
     NotEnoughData
-        If there are no two categories to tell apart.
+        If there are no two categories to tell apart, unless there are severities and no categories at all.
     """
     space = fit_space(train.examples, params)
     train_rows, calibration_rows = space.transform(train.examples), space.transform(calibration.examples)
-    category = _fit_target("category", train_rows, train.categories, calibration_rows, calibration.categories, params)
+    category, severity, sev1 = None, None, None
+    has_severities = len({level for level in train.severities if level is not None}) > 1
+    # A history of severities alone has something to learn; one without either is told what it lacks.
+    if not has_severities or any(label is not None for label in train.categories):
+        category = _fit_target(
+            "category", train_rows, train.categories, calibration_rows, calibration.categories, params
+        )
     targets = {
         name: _fit_target(name, train_rows, values, calibration_rows, calibration.targets[name], params)
         for name, values in train.targets.items()
         if len({value for value in values if value is not None}) > 1
     }
-    severity, sev1 = None, None
-    if len({level for level in train.severities if level is not None}) > 1:
+    if has_severities:
         severity, sev1 = _fit_severity(train_rows, train.severities, calibration_rows, calibration.severities, params)
     novelty = fit_novelty(train.examples, calibration.examples, category, calibration_rows, params)
     counts = {"category": Counter(label for label in train.categories if label is not None)}
@@ -225,12 +230,12 @@ def fit_platt(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> tupl
 def fit_novelty(
     train: Sequence[Example],
     calibration: Sequence[Example],
-    category: TargetModel,
+    category: TargetModel | None,
     calibration_rows: FeatureRows,
     params: TrainingParams,
 ) -> Novelty:
     """Set the familiarity below which a ticket is called novel, as a low quantile of calibration tickets."""
-    if len(calibration) < _MIN_CALIBRATION:
+    if category is None or len(calibration) < _MIN_CALIBRATION:
         return Novelty(weight=params.novelty_weight, threshold=None)
     draft = Novelty(weight=params.novelty_weight, threshold=0.0)
     nearest = nearest_cosines([e.vector for e in train], [e.vector for e in calibration], k=Novelty.N_NEAREST)
