@@ -5,6 +5,7 @@ Suggestions are written by one thread, many in one transaction, because each tra
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from features.ticket import Ticket
 from features.vectors import text_sha256
 from serving.schemas import Suggestion
 from serving.suggester import new_request_id
+
+logger = logging.getLogger("precedent.journal")
 
 _MAX_WAITING = 2_000
 _MAX_TOGETHER = 100
@@ -133,7 +136,8 @@ class Journal:
         for batch in self._batches():
             try:
                 request_ids = self._write([entry for entry, _ in batch])
-            except Exception as error:  # noqa: BLE001  whatever it is, the callers wait for word of it
+            except Exception as error:  # whatever it is, the callers wait for word of it
+                logger.exception("journal not written", extra={"fields": {"suggestions": len(batch)}})
                 for _, future in batch:
                     future.set_exception(error)
             else:

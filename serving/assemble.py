@@ -1,0 +1,190 @@
+"""From a workspace to a suggester: the history, a checked release, and the indexes brought up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from features.case_index import CaseIndex
+from features.encoder import Encoder, load_encoder
+from features.errors import EncoderMismatch, NoRelease
+from features.history import History
+from features.intake import Intake, open_intake
+from features.lexical import LexicalStatistics
+from features.release import Release, current_release_id, load_release
+from features.runbook_index import RunbookIndex
+from features.settings import Settings
+from serving.ranking import Ranker
+from serving.suggester import Suggester
+from serving.triage import Triage
+
+
+@dataclass(slots=True)
+class Parts:
+    """What answers with one release.
+
+    Attributes
+    ----------
+    runbooks_change : int
+        The history's number for the runbooks that the suggester has.
+    """
+
+    suggester: Suggester
+    statistics: LexicalStatistics
+    runbooks_change: int
+
+    @property
+    def release_id(self) -> str:
+        """The release's id."""
+        return self.suggester.release_id
+
+    @property
+    def index(self) -> CaseIndex:
+        """The case index, for whoever keeps it current."""
+        return self.suggester.index
+
+    @property
+    def encoder(self) -> Encoder:
+        """The release's encoder."""
+        return self.suggester.encoder
+
+    def follow_runbooks(self, history: History) -> None:
+        """Take in the runbooks, if they changed; suggestions under way keep those that they began with."""
+        change = history.runbooks_change()
+        if change != self.runbooks_change:
+            self.suggester.runbooks = RunbookIndex.build(history.runbooks(), self.encoder, self.statistics)
+            self.runbooks_change = change
+
+    def close(self) -> None:
+        """Stop the index."""
+        self.index.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace opened to answer from; end it with :meth:`close`."""
+
+    history: History
+    intake: Intake
+    parts: Parts
+
+    @property
+    def suggester(self) -> Suggester:
+        """Ticket in, suggestion out."""
+        return self.parts.suggester
+
+    def close(self) -> None:
+        """Stop the index and close the history."""
+        self.parts.close()
+        self.history.close()
+
+
+def assemble(
+    settings: Settings, release: Release | None = None, *, progress: Callable[[int], None] | None = None
+) -> Workspace:
+    """Open a workspace with the release that is promoted in it, or with another one.
+
+    The index starts from its latest snapshot and takes in what came since, so that the first call after an import may
+    take as long as embedding it does. The snapshot is then renewed, which makes the next call quick.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with the number of changes that the index has just taken in.
+
+    Raises
+    ------
+    NoRelease
+        If nothing is promoted and no release is given.
+    ReleaseRefused, UnknownRelease, EncoderRefused, EncoderMismatch
+        If the release fails its checks.
+    HistoryUnavailable
+        If the history's database does not answer.
+    """
+    history = History.open(settings.history_url)
+    try:
+        intake = open_intake(settings)
+        parts = build_parts(release or current_release(settings), settings, history, intake, progress=progress)
+    except BaseException:
+        history.close()
+        raise
+    return Workspace(history, intake, parts)
+
+
+def current_release(settings: Settings) -> Release:
+    """The promoted release, checked.
+
+    Raises
+    ------
+    NoRelease
+        If nothing is promoted.
+    ReleaseRefused, UnknownRelease
+        If what is promoted fails its checks or is gone.
+    """
+    release_id = current_release_id(settings.releases_dir)
+    if release_id is None:
+        raise NoRelease(
+            f"No release is promoted in {settings.workspace}; run `precedent train` and then `precedent promote`."
+        )
+    return load_release(settings.releases_dir / release_id)
+
+
+def build_parts(
+    release: Release,
+    settings: Settings,
+    history: History,
+    intake: Intake,
+    *,
+    encoder: Encoder | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Parts:
+    """Load what a release holds and bring its indexes up to date.
+
+    Parameters
+    ----------
+    encoder : Encoder, optional
+        One that is loaded already; it is used if it is the release's, which saves its memory a second time.
+
+    Raises
+    ------
+    ReleaseRefused, EncoderRefused
+        If the release's parts cannot be read or do not fit each other.
+    EncoderMismatch
+        If the encoder in the release is not the one that its models were trained with.
+    """
+    triage = Triage.from_release(release)
+    ranker = Ranker.from_json(release.json("ranker"))
+    statistics = LexicalStatistics.from_arrays(release.arrays("statistics"))
+    encoder = _encoder(release, settings, encoder)
+    index = CaseIndex.open(settings.index_dir / encoder.fingerprint, encoder, statistics)
+    try:
+        if index.replay(history, progress):
+            index.snapshot()
+        change = history.runbooks_change()
+        suggester = Suggester(
+            release_id=release.id,
+            triage=triage,
+            ranker=ranker,
+            encoder=encoder,
+            intake=intake,
+            index=index,
+            runbooks=RunbookIndex.build(history.runbooks(), encoder, statistics),
+            read_cases=history.cases,
+        )
+    except BaseException:
+        index.close()
+        raise
+    return Parts(suggester, statistics, change)
+
+
+def _encoder(release: Release, settings: Settings, loaded: Encoder | None) -> Encoder:
+    expected = release.manifest.get("encoder")
+    if loaded is not None and loaded.fingerprint == expected:
+        return loaded
+    encoder = load_encoder(release.encoder_folder, settings.service.encoder_threads)
+    if expected is not None and encoder.fingerprint != expected:
+        raise EncoderMismatch(
+            f"Release {release.id} was trained with the encoder {expected} and holds {encoder.fingerprint}; train "
+            "again or promote another release."
+        )
+    return encoder

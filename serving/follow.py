@@ -1,0 +1,250 @@
+"""Keeping up: a thread that takes in what changes in the history, and changes over to the release that is promoted.
+
+A release is loaded and checked on a second thread beside the one that is served, and takes its place by one assignment.
+One that fails its checks is refused, the old one goes on, and the refusal is told until another is promoted.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from features.errors import NoRelease, PrecedentError, Unavailable
+from features.history import History
+from features.intake import Intake
+from features.release import current_release_id, load_release
+from features.settings import Settings
+from serving.assemble import Parts, build_parts
+from serving.logs import log
+from serving.metrics import Metrics
+from serving.suggester import Suggester
+
+logger = logging.getLogger("precedent.follow")
+
+_FIRST_RETRY_SECONDS = 1.0
+_LONGEST_RETRY_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A promoted release that could not be taken, and why."""
+
+    release_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """A release on its way."""
+
+    release_id: str
+    parts: Future[Parts]
+
+
+class Follower:
+    """Holds what answers now, and keeps it current between :meth:`start` and :meth:`stop`."""
+
+    def __init__(self, settings: Settings, history: History, intake: Intake, metrics: Metrics) -> None:
+        self._settings = settings
+        self._history = history
+        self._intake = intake
+        self._metrics = metrics
+        self._live: Parts | None = None
+        self._retired: list[tuple[float, Parts]] = []
+        self._loading: _Loading | None = None
+        self._refusal: Refusal | None = None
+        self._trouble: str | None = None
+        self._history_change = 0
+        self._n_failures = 0
+        self._retry_at = 0.0
+        self._snapshot_at = time.monotonic() + settings.service.snapshot_seconds
+        self._woken = threading.Event()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow; the first release is loaded meanwhile."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, with a last snapshot of the index; what takes longer than some seconds is left where it is."""
+        self._is_stopping = True
+        self._woken.set()
+        self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            log(logger, logging.WARNING, "stopped in the middle of following the history")
+            return
+        for _, parts in self._retired:
+            parts.close()
+        if self._live is not None:
+            self._attempt("snapshot", self._live.index.snapshot)
+            self._live.close()
+
+    def wake(self) -> None:
+        """Look at the history at once: something was just written to it."""
+        self._woken.set()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether suggestions can be answered."""
+        return self._live is not None
+
+    def suggester(self) -> Suggester:
+        """What answers now; callers keep it for the whole of a request.
+
+        Raises
+        ------
+        NoRelease
+            If nothing is promoted.
+        Unavailable
+            If the promoted release is still being loaded, or was refused and there is none before it.
+        """
+        live, loading, refusal = self._live, self._loading, self._refusal
+        if live is not None:
+            return live.suggester
+        if refusal is not None:
+            raise Unavailable(
+                f"The release {refusal.release_id} was refused; `precedent doctor` says why, and `precedent promote` "
+                "or `precedent rollback` changes to another."
+            )
+        if loading is not None:
+            raise Unavailable(f"The release {loading.release_id} is still being loaded; try again in a moment.")
+        raise NoRelease("No release is promoted yet; run `precedent train` and then `precedent promote`.")
+
+    def details(self) -> Mapping[str, object]:
+        """What an operator wants to know."""
+        live, loading, refusal = self._live, self._loading, self._refusal
+        return {
+            "release": live.release_id if live else None,
+            "loading": loading.release_id if loading else None,
+            "refused": {"release": refusal.release_id, "message": refusal.message} if refusal else None,
+            "encoder": live.encoder.fingerprint if live else None,
+            "index": {
+                "tickets": len(live.index) if live else 0,
+                "watermark": live.index.watermark if live else 0,
+                "history": self._history_change,
+            },
+            "trouble": self._trouble,
+        }
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            self._woken.clear()
+            # All three, whatever becomes of the first.
+            outcomes = [
+                self._attempt("release", self._follow_release),
+                self._attempt("history", self._follow_history),
+                self._attempt("snapshot", self._snapshot_now_and_then),
+            ]
+            if all(outcomes):
+                self._trouble = None
+            self._close_retired()
+            self._tell()
+            self._woken.wait(self._settings.service.poll_seconds)
+
+    def _attempt(self, name: str, work: Callable[[], object]) -> bool:
+        """Do one thing; whatever goes wrong with it is told, and tried again the next time round."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  the thread must outlive anything
+            reason = _reason(error)
+            if reason != self._trouble:
+                logger.exception("following failed", extra={"fields": {"what": name, "reason": reason}})
+            self._trouble = reason
+            self._metrics.count_follow_failure()
+            return False
+        return True
+
+    def _follow_history(self) -> None:
+        if self._live is not None:
+            self._live.index.replay(self._history)
+            self._live.follow_runbooks(self._history)
+            self._history_change = self._history.last_change()
+
+    def _snapshot_now_and_then(self) -> None:
+        if self._live is not None and time.monotonic() >= self._snapshot_at:
+            self._snapshot_at = time.monotonic() + self._settings.service.snapshot_seconds
+            self._live.index.snapshot()
+
+    def _follow_release(self) -> None:
+        if self._loading is not None:
+            if self._loading.parts.done():
+                loading, self._loading = self._loading, None
+                self._finish(loading)
+            return
+        try:
+            wanted = current_release_id(self._settings.releases_dir)
+        except PrecedentError as error:
+            self._refuse("CURRENT", error)
+            return
+        if wanted is None or (self._live is not None and wanted == self._live.release_id):
+            self._refusal = None  # the pointer went back to what is served
+            return
+        if self._refusal is not None and wanted != self._refusal.release_id:
+            self._n_failures, self._retry_at = 0, 0.0
+        if time.monotonic() >= self._retry_at:
+            self._load(wanted)
+
+    def _load(self, release_id: str) -> None:
+        parts: Future[Parts] = Future()
+        encoder = self._live.encoder if self._live is not None else None
+
+        def load() -> None:
+            try:
+                release = load_release(self._settings.releases_dir / release_id)
+                made = build_parts(release, self._settings, self._history, self._intake, encoder=encoder)
+                parts.set_result(made)
+            except Exception as error:  # noqa: BLE001  told by whoever waits for the parts
+                parts.set_exception(error)
+            self._woken.set()
+
+        self._loading = _Loading(release_id, parts)
+        # A daemon: a process that is told to end does not wait for a release that it will not serve.
+        threading.Thread(target=load, name="load-release", daemon=True).start()
+
+    def _finish(self, loading: _Loading) -> None:
+        error = loading.parts.exception()
+        if error is not None:
+            self._refuse(loading.release_id, error)
+            return
+        old, self._live = self._live, loading.parts.result()
+        self._refusal, self._n_failures, self._retry_at = None, 0, 0.0
+        self._metrics.set_release(loading.release_id)
+        log(logger, logging.INFO, "release served", release=loading.release_id)
+        if old is not None:
+            # Suggestions under way may still read the old index: it is closed when they have had their time.
+            self._retired.append((time.monotonic() + self._settings.service.timeout_seconds, old))
+
+    def _close_retired(self) -> None:
+        now = time.monotonic()
+        for at, parts in [each for each in self._retired if each[0] <= now]:
+            self._retired.remove((at, parts))
+            self._attempt("old index", parts.close)
+
+    def _refuse(self, release_id: str, error: BaseException) -> None:
+        reason = _reason(error)
+        if self._refusal is None or self._refusal.release_id != release_id:
+            fault = None if isinstance(error, PrecedentError) else error
+            logger.error("release refused", exc_info=fault, extra={"fields": {"release": release_id, "reason": reason}})
+        self._refusal = Refusal(release_id, reason)
+        # Refused now may be fine later: files come back, a database answers again.
+        self._retry_at = time.monotonic() + min(_FIRST_RETRY_SECONDS * 2**self._n_failures, _LONGEST_RETRY_SECONDS)
+        self._n_failures += 1
+
+    def _tell(self) -> None:
+        self._metrics.is_ready.set(self.is_ready)
+        self._metrics.release_refused.set(self._refusal is not None)
+        self._metrics.history_change.set(self._history_change)
+        if self._live is not None:
+            self._metrics.index_tickets.set(len(self._live.index))
+            self._metrics.index_change.set(self._live.index.watermark)
+
+
+def _reason(error: BaseException) -> str:
+    """What may be shown of an error: our own messages hold no text of a ticket, others' may."""
+    return error.message if isinstance(error, PrecedentError) else type(error).__name__

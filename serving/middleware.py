@@ -1,0 +1,238 @@
+"""Guards before the service, in pure ASGI: they stand outside BentoML's own layers, which know no keys and no limits.
+
+In this order: route, key and scope, load, content type, size; within the time limit. Then the log line and the figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from features.errors import (
+    BodyTooLarge,
+    DeadlineExceeded,
+    Forbidden,
+    InvalidInput,
+    Overloaded,
+    PrecedentError,
+    Unauthenticated,
+    Unavailable,
+    WrongContentType,
+)
+from serving.app import CONTEXT, Context
+from serving.keys import ApiKey
+from serving.logs import log
+from serving.metrics import UNMATCHED
+from serving.problems import JSON, internal, problem
+from serving.routes import Access, Matched, Route, match
+from serving.runtime import Runtime
+from serving.suggester import new_request_id
+
+access_log = logging.getLogger("precedent.access")
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_CLIENT_GONE = 499  # nginx's status for it; it is only ever logged
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+class ClientGoneError(Exception):
+    """The client went away before its request was read."""
+
+
+class Guards:
+    """Lets a request through to the service when it is known, allowed, of a fitting size, and there is room for it.
+
+    Parameters
+    ----------
+    app : ASGI application
+        The service.
+    api : Starlette
+        The app mounted in it, whose ``state.runtime`` is there once the service has started. Health is asked of it
+        directly: BentoML's own routes for it would answer in its place.
+    """
+
+    def __init__(self, app: ASGIApp, *, api: Starlette) -> None:
+        self._app = app
+        self._api = api
+        self._n_in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's scope."""
+        if scope["type"] == "http" and CONTEXT not in scope:
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            # The lifespan; or a request that the guards around the service have seen already.
+            await self._app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        runtime: Runtime | None = getattr(self._api.state, "runtime", None)
+        exchange = _Exchange(scope, send)
+        if runtime is None:
+            await exchange.send_error(Unavailable("The service is starting; try again in a moment."))
+            return
+        limit = runtime.settings.service.timeout_seconds
+        try:
+            async with asyncio.timeout(limit) as deadline:
+                await self._pass(runtime, exchange, receive)
+        except ClientGoneError:
+            exchange.status = _CLIENT_GONE
+        except PrecedentError as error:
+            await exchange.send_error(error)
+        except TimeoutError:
+            late = DeadlineExceeded(f"The answer took longer than {limit:g} s; try again, or with less text at a time.")
+            await exchange.send_error(late if deadline.expired() else internal())
+        except Exception:
+            access_log.exception("guard failed", extra={"fields": {"request_id": exchange.request_id}})
+            await exchange.send_error(internal())
+        finally:
+            exchange.report(runtime)
+
+    async def _pass(self, runtime: Runtime, exchange: _Exchange, receive: Receive) -> None:
+        matched = match(exchange.method, exchange.scope["path"])
+        route = exchange.route = matched.route
+        context = Context(runtime=runtime, request_id=exchange.request_id, route=route)
+        exchange.context = context
+        context.key = await _authenticated(runtime, route, exchange.headers)
+        if not route.is_guarded_by_load:
+            await self._forward(exchange, matched, receive)
+            return
+        if self._n_in_flight >= runtime.settings.service.max_concurrency:
+            raise Overloaded(f"{self._n_in_flight} requests are being answered already; try again in a moment.")
+        self._n_in_flight += 1
+        runtime.metrics.in_flight.set(self._n_in_flight)
+        try:
+            if route.request is not None:
+                _check_type(exchange.headers)
+                context.body = await _read_body(exchange.headers, receive, runtime.settings.service.max_body_bytes)
+            await self._forward(exchange, matched, receive)
+        finally:
+            self._n_in_flight -= 1
+            runtime.metrics.in_flight.set(self._n_in_flight)
+
+    async def _forward(self, exchange: _Exchange, matched: Matched, receive: Receive) -> None:
+        app = self._api if matched.route.access is not Access.KEY else self._app
+        await app({**exchange.scope, CONTEXT: exchange.context}, receive, exchange.send)
+
+
+class _Exchange:
+    """A request and what was answered to it."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.scope = scope
+        self.headers = Headers(scope=scope)
+        self.method: str = scope["method"]
+        wanted = self.headers.get("x-request-id", "")
+        self.request_id = wanted if _SANE_ID.fullmatch(wanted) else new_request_id()
+        self.route: Route | None = None
+        self.context: Context | None = None
+        self.status = 0
+        self._send = send
+        self._error_code: str | None = None
+        self._started = time.perf_counter()
+
+    async def send(self, message: Message) -> None:
+        """Send on, with our headers."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(raw=message["headers"])
+            headers.update({**_HEADERS, "x-request-id": self.request_id})
+            if "server" in headers:
+                del headers["server"]
+        await self._send(message)
+
+    async def send_error(self, error: PrecedentError) -> None:
+        """Answer with an error, unless an answer has begun."""
+        if self.status:
+            return
+        self._error_code = error.code
+        found = problem(error, self.request_id)
+        raw = [(name.encode(), value.encode()) for name, value in found.headers]
+        raw.append((b"content-length", str(len(found.body)).encode()))
+        await self.send({"type": "http.response.start", "status": found.status, "headers": raw})
+        body = b"" if self.method == "HEAD" else found.body
+        await self.send({"type": "http.response.body", "body": body})
+
+    def report(self, runtime: Runtime) -> None:
+        """Log and count the request; by its route, for a path may hold anything."""
+        seconds = time.perf_counter() - self._started
+        route = self.route.template if self.route else UNMATCHED
+        runtime.metrics.observe_request(route, self.method, self.status, seconds)
+        fields: MutableMapping[str, Any] = {
+            "request_id": self.request_id,
+            "method": self.method if self.route else UNMATCHED,
+            "route": route,
+            "status": self.status,
+            "ms": round(seconds * 1000, 1),
+        }
+        if self.context is not None:
+            fields |= {"key": self.context.key_id, "bytes": len(self.context.body)}
+        if code := self._error_code or (self.context.error_code if self.context else None):
+            fields["error"] = code
+        log(access_log, logging.INFO, "request", **fields)
+
+
+async def _authenticated(runtime: Runtime, route: Route, headers: Headers) -> ApiKey | None:
+    token = _token(headers)
+    if route.access is Access.OPEN:
+        return None
+    if token is None:
+        if route.access is Access.KEY and runtime.settings.service.require_key:
+            raise Unauthenticated("This path needs an API key; send it as X-API-Key or as Authorization: Bearer.")
+        return None
+    if runtime.keys.needs_refresh(token):
+        await runtime.wait(runtime.keys.refresh)
+    key = runtime.keys.check(token)
+    if route.scope is not None and not key.allows(route.scope):
+        raise Forbidden(f"This key lacks the scope {route.scope!r}; use one that has it, or `admin`.")
+    return key
+
+
+def _token(headers: Headers) -> str | None:
+    if (key := headers.get("x-api-key")) is not None:
+        return key.strip()
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _check_type(headers: Headers) -> None:
+    kind, _, parameters = headers.get("content-type", "").lower().partition(";")
+    charset = parameters.strip().removeprefix("charset=").strip('"')
+    if kind.strip() != JSON or charset not in ("", "utf-8", "utf8") or "content-encoding" in headers:
+        raise WrongContentType("The body's type is not understood; send JSON as application/json, uncompressed.")
+
+
+async def _read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
+    length = headers.get("content-length", "0")
+    if not length.isdigit():
+        raise InvalidInput("The Content-Length is not a number; send the number of bytes, or none.")
+    too_large = BodyTooLarge(f"The body is larger than the {limit:,} bytes allowed; shorten it, or split the batch.")
+    if int(length) > limit:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise too_large
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
