@@ -1,0 +1,301 @@
+"""What the index knows of each case besides its text, in columns: for filters, and for what follows a search.
+
+Every version of a case gets a slot; slots are numbered as they come and shared with the forward index. A slot dies when
+its case is changed or erased; compaction leaves the dead ones behind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.case_filter import NO_TIME, CaseFilter, microseconds
+from features.growing import GrowingArray
+from features.ticket import SEVERITIES, FixOutcome, LinkType, Severity
+
+if TYPE_CHECKING:
+    from features.history import StoredCase
+    from features.text import ModelText
+
+Slots = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_NOTHING = -1  # code of a label, severity or time that is not there
+_OUTCOMES = tuple(FixOutcome)
+_LABELS = ("system", "product", "customer", "category", "access_group", "language")
+_COLUMNS: Mapping[str, type[np.generic]] = {
+    "row_id": np.int64,
+    "change": np.int64,
+    "created": np.int64,  # microseconds since the epoch, so that comparing is exact
+    "resolved": np.int64,
+    "is_live": np.bool_,
+    "is_resolved": np.bool_,
+    "severity": np.int8,
+    "outcome": np.int8,
+    "subject_length": np.int32,
+    "text_length": np.int32,
+    **dict.fromkeys(_LABELS, np.int32),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseEntry:
+    """A case as the index knows it.
+
+    Attributes
+    ----------
+    created_at, resolved_at : float
+        Seconds since the epoch; nan where unknown.
+    duplicate_of : tuple of int
+        Rows of the cases that it was linked to as a duplicate.
+    subject_length, text_length : int
+        Characters of the subject and of the whole model text.
+    """
+
+    row_id: int
+    change: int
+    id: str
+    system: str
+    created_at: float
+    resolved_at: float
+    is_resolved: bool
+    product: str | None
+    customer: str | None
+    category: str | None
+    severity: Severity | None
+    outcome: FixOutcome
+    access_group: str | None
+    language: str | None
+    duplicate_of: tuple[int, ...]
+    subject_length: int
+    text_length: int
+
+
+@dataclass(eq=False)
+class _Names:
+    """Labels by number, one table for all columns."""
+
+    labels: list[str] = field(default_factory=list)
+    codes: dict[str, int] = field(default_factory=dict)
+
+    def code(self, label: str | None) -> int:
+        if label is None:
+            return _NOTHING
+        if label not in self.codes:
+            self.codes[label] = len(self.labels)
+            self.labels.append(label)
+        return self.codes[label]
+
+    def label(self, code: int) -> str | None:
+        return None if code == _NOTHING else self.labels[code]
+
+
+class CaseEntries:
+    """Columns by slot. One thread may change them at a time, while none reads."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, GrowingArray[Any]] = {name: GrowingArray(dtype) for name, dtype in _COLUMNS.items()}
+        self._names = _Names()
+        self._ids: list[str] = []
+        self._duplicate_of: dict[int, tuple[str, ...]] = {}
+        self._slot_of: dict[int, int] = {}
+        self._row_of: dict[tuple[str, str], int] = {}
+        self._systems: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
+    @property
+    def n_slots(self) -> int:
+        """Number of slots, dead ones included."""
+        return len(self._ids)
+
+    @property
+    def row_ids(self) -> Slots:
+        """Rows of the live cases, in the order of their slots; shape (n,)."""
+        return self.rows(self.live_slots)
+
+    @property
+    def live_slots(self) -> Slots:
+        """Slots of the live cases, ascending; shape (n,)."""
+        return np.flatnonzero(self._columns["is_live"].values)
+
+    def rows(self, slots: Slots) -> Slots:
+        """Rows of slots."""
+        rows: Slots = self._columns["row_id"].values[slots]
+        return rows
+
+    def slots(self, row_ids: Slots) -> Slots:
+        """Slots of rows; -1 for a row that is not held."""
+        return np.array([self._slot_of.get(row, -1) for row in row_ids.tolist()], dtype=np.int64)
+
+    def created(self, slots: Slots) -> Slots:
+        """Times of creation of slots, in microseconds since the epoch."""
+        created: Slots = self._columns["created"].values[slots]
+        return created
+
+    def changes(self) -> dict[int, int]:
+        """The change number of each live row."""
+        slots = self.live_slots
+        return dict(zip(self.rows(slots).tolist(), self._columns["change"].values[slots].tolist(), strict=True))
+
+    def row_of(self, id: str, system: str = "default") -> int | None:  # noqa: A002
+        """Row of a case by the id that its source uses."""
+        return self._row_of.get((system, id))
+
+    def extend(self, cases: Sequence[StoredCase], texts: Sequence[ModelText]) -> None:
+        """Append cases, in the place of older versions of theirs."""
+        self.drop([stored.row_id for stored in cases])
+        start = self.n_slots
+        rows = [self._values(stored, text) for stored, text in zip(cases, texts, strict=True)]
+        for name, column in self._columns.items():
+            column.extend([row[name] for row in rows])
+        for slot, stored in enumerate(cases, start):
+            self._ids.append(stored.case.id)
+            self._slot_of[stored.row_id] = slot
+            self._row_of[stored.case.system, stored.case.id] = stored.row_id
+            self._systems.add(stored.case.system)
+            targets = tuple(link.id for link in stored.case.links if link.type is LinkType.DUPLICATE_OF)
+            if targets:
+                self._duplicate_of[slot] = targets
+
+    def drop(self, row_ids: Sequence[int]) -> Slots:
+        """Let the slots of rows die and forget what they held; returns them. Unknown rows are passed over."""
+        slots = [slot for row in row_ids if (slot := self._slot_of.pop(row, -1)) >= 0]
+        for slot in slots:
+            system = self._names.label(self._columns["system"].values[slot])
+            self._row_of.pop((str(system), self._ids[slot]), None)
+            self._duplicate_of.pop(slot, None)
+            self._ids[slot] = ""
+        for name in _LABELS:
+            self._columns[name].values[slots] = _NOTHING
+        self._columns["is_live"].values[slots] = False
+        return np.array(slots, dtype=np.int64)
+
+    def mask(self, where: CaseFilter) -> Mask:
+        """Tell which slots are live and pass a filter; shape (n_slots,)."""
+        columns = {name: column.values for name, column in self._columns.items()}
+        mask: Mask = columns["is_live"].copy()
+        for name, label in where.labels.items():
+            mask &= columns[name] == self._names.codes.get(label, -2)
+        since, end = where.time_range
+        if since is not None or end is not None:
+            mask &= columns["created"] != NO_TIME
+        if since is not None:
+            mask &= columns["created"] >= since
+        if end is not None:
+            mask &= columns["created"] < end
+        if where.access_groups is not None:
+            codes = [self._names.codes[group] for group in where.access_groups if group in self._names.codes]
+            mask &= np.isin(columns["access_group"], [_NOTHING, *codes])
+        if where.is_resolved is not None:
+            mask &= columns["is_resolved"] == where.is_resolved
+        mask[self.slots(self.excluded_rows(where))] = False
+        return mask
+
+    def excluded_rows(self, where: CaseFilter) -> Slots:
+        """Rows of a filter's excluded ids, in whichever system they are."""
+        if not where.exclude_ids:
+            return np.empty(0, dtype=np.int64)
+        found = (self._row_of.get((system, id_)) for system in self._systems for id_ in where.exclude_ids)
+        return np.array([row for row in found if row is not None], dtype=np.int64)
+
+    def entry(self, row_id: int) -> CaseEntry | None:
+        """One case; None where the row is not held."""
+        return next(iter(self.entries([row_id])), None)
+
+    def entries(self, row_ids: Sequence[int]) -> list[CaseEntry]:
+        """Several cases, in the order of their rows; rows that are not held are left out."""
+        slots = [slot for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
+        columns = {name: column.values[slots].tolist() for name, column in self._columns.items()}
+        for name in _LABELS:
+            columns[name] = [self._names.label(code) for code in columns[name]]
+        return [
+            self._entry(slot, dict(zip(columns, values, strict=True)))
+            for slot, values in zip(slots, zip(*columns.values(), strict=True), strict=True)
+        ]
+
+    def take(self, slots: Slots) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Copy slots, in their order, as the columns and the strings that :meth:`from_parts` takes.
+
+        Only labels that are in use come along.
+        """
+        columns = {name: column.values[slots] for name, column in self._columns.items()}
+        names = _Names()
+        for name in _LABELS:
+            codes, inverse = np.unique(columns[name], return_inverse=True)
+            columns[name] = np.array([names.code(self._names.label(code)) for code in codes], np.int32)[inverse]
+        old = slots.tolist()
+        duplicate_of = {new: self._duplicate_of[slot] for new, slot in enumerate(old) if slot in self._duplicate_of}
+        return columns, {
+            "labels": names.labels,
+            "ids": [self._ids[slot] for slot in old],
+            "duplicate_of": [[slot, *targets] for slot, targets in duplicate_of.items()],
+        }
+
+    @classmethod
+    def from_parts(cls, columns: Mapping[str, NDArray[Any]], strings: Mapping[str, Any]) -> CaseEntries:
+        """Restore what :meth:`take` gave; every slot lives."""
+        entries = cls()
+        entries._columns = {name: GrowingArray(dtype, columns[name]) for name, dtype in _COLUMNS.items()}
+        entries._ids = list(strings["ids"])
+        entries._names = _Names(list(strings["labels"]), {label: i for i, label in enumerate(strings["labels"])})
+        entries._duplicate_of = {slot: tuple(targets) for slot, *targets in strings["duplicate_of"]}
+        rows = columns["row_id"].tolist()
+        entries._slot_of = {row: slot for slot, row in enumerate(rows)}
+        systems = [str(entries._names.label(code)) for code in columns["system"].tolist()]
+        entries._row_of = dict(zip(zip(systems, entries._ids, strict=True), rows, strict=True))
+        entries._systems = set(systems)
+        return entries
+
+    def _entry(self, slot: int, value: Mapping[str, Any]) -> CaseEntry:
+        targets = (self._row_of.get((value["system"], target)) for target in self._duplicate_of.get(slot, ()))
+        return CaseEntry(
+            row_id=value["row_id"],
+            change=value["change"],
+            id=self._ids[slot],
+            system=value["system"],
+            created_at=_seconds(value["created"]),
+            resolved_at=_seconds(value["resolved"]),
+            is_resolved=value["is_resolved"],
+            product=value["product"],
+            customer=value["customer"],
+            category=value["category"],
+            severity=None if value["severity"] == _NOTHING else SEVERITIES[value["severity"]],
+            outcome=_OUTCOMES[value["outcome"]],
+            access_group=value["access_group"],
+            language=value["language"],
+            duplicate_of=tuple(row for row in targets if row is not None),
+            subject_length=value["subject_length"],
+            text_length=value["text_length"],
+        )
+
+    def _values(self, stored: StoredCase, text: ModelText) -> dict[str, int | bool]:
+        ticket, outcome = stored.case.ticket, stored.case.outcome
+        return {
+            "row_id": stored.row_id,
+            "change": stored.change,
+            "created": microseconds(ticket.created_at),
+            "resolved": microseconds(outcome.resolved_at),
+            "is_live": True,
+            "is_resolved": outcome.is_resolved,
+            "severity": _NOTHING if outcome.severity is None else SEVERITIES.index(outcome.severity),
+            "outcome": _OUTCOMES.index(outcome.outcome),
+            "subject_length": len(text.subject),
+            "text_length": len(text.text),
+            "system": self._names.code(stored.case.system),
+            "product": self._names.code(ticket.product),
+            "customer": self._names.code(ticket.customer),
+            "category": self._names.code(outcome.category),
+            "access_group": self._names.code(ticket.access_group),
+            "language": self._names.code(ticket.language),
+        }
+
+
+def _seconds(value: int) -> float:
+    return math.nan if value == NO_TIME else value / 1e6

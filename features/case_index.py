@@ -1,0 +1,338 @@
+"""The index of every case: vectors, terms and facts, searched together and kept current by change number.
+
+It is derived from the history and can be thrown away (DESIGN, decision 1): a snapshot makes its start fast, a replay of
+later changes makes it current.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.case_entries import CaseEntry
+from features.case_filter import CaseFilter
+from features.case_search import POOL, Candidate, CaseQuery, Scope, find_candidates
+from features.encoder import Encoder
+from features.errors import EncoderMismatch, IndexDamaged
+from features.forward import LexicalQuery
+from features.index_check import IndexReport, check_index
+from features.index_parts import CasePage, IndexParts
+from features.lexical import ANALYZER_VERSION, LexicalStatistics, document_terms
+from features.rwlock import ReadWriteLock
+from features.snapshot import MadeWith, WorkFolder, check_snapshot, snapshots, write_snapshot
+from features.text import RULES_VERSION, model_text
+from features.vectors import embed_cases
+
+if TYPE_CHECKING:
+    from features.history import Change, History
+
+__all__ = ["Candidate", "CaseEntry", "CaseFilter", "CaseIndex", "CaseQuery", "IndexReport", "IndexStats"]
+
+PAGE = 1_000  # changes applied at a time; the inverted index commits once a page
+
+Ids = NDArray[np.int64]
+Vectors = NDArray[np.float32]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStats:
+    """The state of an index; ``n_bytes`` by part, of memory, and of disk for ``fulltext``."""
+
+    watermark: int
+    n_cases: int
+    n_resolved: int
+    n_dead_slots: int
+    n_segments: int
+    n_bytes: Mapping[str, int]
+    snapshot: str | None
+
+
+class CaseIndex:
+    """Cases of a history, searchable. Made by :meth:`create` or :meth:`open`; end it with :meth:`close`.
+
+    Searches and changes may come from any thread. A search sees the parts of the index in one state; changes wait for
+    each other, and hold up searches only while they are being published, not while cases are embedded or analysed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        encoder: Encoder,
+        statistics: LexicalStatistics,
+        work: WorkFolder,
+        load: Callable[[Path], IndexParts],
+        watermark: int = 0,
+    ) -> None:
+        self._folder = folder
+        self._encoder = encoder
+        self._statistics = statistics
+        self._work = work
+        self._numbers = itertools.count()
+        self._parts = load(self._new_work_path())
+        self._watermark = watermark
+        self._has_erased = False
+        self._snapshot: Path | None = None  # the one on disk, as long as it says what the index says
+        self._lock = ReadWriteLock()  # of the parts: searches read, publishing writes
+        self._writer = threading.RLock()  # who may change the index
+        self._snapshotting = threading.Lock()
+
+    @classmethod
+    def create(cls, folder: Path, encoder: Encoder, statistics: LexicalStatistics) -> CaseIndex:
+        """Make an empty index that keeps its snapshots in ``folder``; older snapshots stay until it writes one."""
+        return cls(
+            folder, encoder, statistics, WorkFolder(folder), lambda path: IndexParts.create(encoder.dimension, path)
+        )
+
+    @classmethod
+    def open(cls, folder: Path, encoder: Encoder, statistics: LexicalStatistics) -> CaseIndex:
+        """Open the latest snapshot in ``folder`` that is sound and was made with this encoder and these rules.
+
+        Where there is none, the index is empty and :meth:`replay` fills it; a damaged snapshot is logged.
+        """
+        tried: set[str] = set()
+        # Listed anew each time: another process may replace a snapshot by a later one while this one reads it.
+        while path := next((path for path in snapshots(folder) if path.name not in tried), None):
+            tried.add(path.name)
+            try:
+                index = cls._load(folder, path, encoder, statistics)
+            except IndexDamaged as error:
+                logger.warning("passed over an index snapshot: %s", error.message)
+                continue
+            if index is not None:
+                return index
+        return cls.create(folder, encoder, statistics)
+
+    @classmethod
+    def _load(cls, folder: Path, path: Path, encoder: Encoder, statistics: LexicalStatistics) -> CaseIndex | None:
+        manifest = check_snapshot(path)
+        if manifest.made_with != _made_with(encoder):
+            logger.info("passed over the snapshot %s: made with %s", path.name, manifest.made_with)
+            return None
+        work = WorkFolder(folder)
+        try:
+            index = cls(
+                folder, encoder, statistics, work, lambda target: IndexParts.load(path, target), manifest.watermark
+            )
+        except BaseException:
+            work.close()
+            raise
+        index._snapshot = path
+        return index
+
+    def __len__(self) -> int:
+        with self._lock.read():
+            return len(self._parts.entries)
+
+    @property
+    def watermark(self) -> int:
+        """Highest change number of the history that the index has."""
+        return self._watermark
+
+    @property
+    def folder(self) -> Path:
+        """Where the snapshots are."""
+        return self._folder
+
+    def apply(self, changes: Sequence[Change], vectors: Vectors) -> None:
+        """Take in changes: new cases, new versions, erasures. Applying the same ones again changes nothing.
+
+        Parameters
+        ----------
+        changes : sequence of Change
+            What follows the watermark, in order and without a gap (:meth:`History.changes_since`).
+        vectors : ndarray of float32, shape (n_cases, dimension)
+            Of those changes that have a case, in their order.
+
+        Raises
+        ------
+        EncoderMismatch
+            If there are not as many vectors as cases, or they have another dimension.
+        """
+        stored = [change.case for change in changes if change.case is not None]
+        if vectors.shape != (len(stored), self._encoder.dimension):
+            raise EncoderMismatch(
+                f"Vectors of shape {vectors.shape} do not fit {len(stored)} cases in an index of dimension "
+                f"{self._encoder.dimension}; embed the cases with the encoder that the index was made with."
+            )
+        if not changes:
+            return
+        last = {change.row_id: change.case for change in changes}
+        kept = [number for number, case in enumerate(stored) if last[case.row_id] is case]
+        page = CasePage(
+            [stored[number] for number in kept],
+            [model_text(stored[number].case.ticket) for number in kept],
+            vectors[kept],
+        )
+        removed = [row for row, case in last.items() if case is None]
+        with self._writer:
+            self._parts.stage(removed, page)
+            with self._lock.write():
+                self._parts.publish(removed, page)
+                self._watermark = max(self._watermark, changes[-1].change)
+            self._snapshot = None
+            self._has_erased |= bool(removed)
+
+    def replay(self, history: History, progress: Callable[[int], None] | None = None) -> int:
+        """Take in what happened in the history since the watermark; returns the number of changes.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with the number of changes just done.
+        """
+        n_done = 0
+        with self._writer:
+            if self._watermark > (last := history.last_change()):
+                logger.warning("the index is ahead of the history (%d > %d): rebuilding", self._watermark, last)
+                self._swap(IndexParts.create(self._encoder.dimension, self._new_work_path()), watermark=0)
+            while changes := history.changes_since(self._watermark, PAGE):
+                cases = [change.case for change in changes if change.case is not None]
+                self.apply(changes, embed_cases(history, self._encoder, cases))
+                n_done += len(changes)
+                if progress is not None:
+                    progress(len(changes))
+        return n_done
+
+    def search(self, query: CaseQuery, where: CaseFilter, limit: int = 200) -> list[Candidate]:
+        """Find candidates: the nearest by vectors and the best by terms, with all signals of each.
+
+        Returns
+        -------
+        list of Candidate
+            At most ``limit``, best first by a fixed fusion that a ranker is expected to improve on.
+        """
+        self._check(query.vector)
+        terms = LexicalQuery.of(document_terms(query.text.subject, query.text.body), self._statistics)
+        with self._lock.read():
+            return find_candidates(self._parts, query, terms, where)[:limit]
+
+    def nearest(self, vector: Vectors, k: int, where: CaseFilter) -> tuple[Ids, Vectors]:
+        """Find the k nearest cases by vectors.
+
+        Returns
+        -------
+        row_ids : ndarray of int64, shape (n,), n <= k
+        cosines : ndarray of float32, shape (n,), descending
+        """
+        self._check(vector)
+        with self._lock.read():
+            return Scope.of(self._parts.entries, where).nearest(self._parts.dense, vector, k)
+
+    def hidden_count(self, vector: Vectors, where: CaseFilter, *, min_cosine: float, k: int = POOL) -> int:
+        """Count cases that only ``where.access_groups`` keeps out, among the k nearest, at least this near."""
+        self._check(vector)
+        with self._lock.read():
+            parts = self._parts
+            rows, cosines = Scope.of(parts.entries, replace(where, access_groups=None)).nearest(parts.dense, vector, k)
+            is_seen = parts.entries.mask(where)[parts.entries.slots(rows)]
+        return int(np.sum(~is_seen & (cosines >= min_cosine)))
+
+    def entry(self, row_id: int) -> CaseEntry | None:
+        """What the index knows of a case; None where it has none of that row."""
+        with self._lock.read():
+            return self._parts.entries.entry(row_id)
+
+    def entries(self, row_ids: Sequence[int]) -> list[CaseEntry]:
+        """Several cases at a time, in the order of their rows; rows that are not held are left out."""
+        with self._lock.read():
+            return self._parts.entries.entries(row_ids)
+
+    def row_of(self, id: str, *, system: str = "default") -> int | None:  # noqa: A002
+        """Row of a case by the id that its source uses."""
+        with self._lock.read():
+            return self._parts.entries.row_of(id, system)
+
+    def snapshot(self) -> Path:
+        """Write the index to disk, unless its latest snapshot is current, and remove older snapshots.
+
+        What was erased since the last one is cleared out of every file first.
+        """
+        with self._snapshotting:
+            with self._writer:
+                if self._has_erased:
+                    self.compact()
+                if self._snapshot is not None and self._snapshot.is_dir():
+                    return self._snapshot
+                frozen, parts = self._parts.freeze(self._new_work_path()), self._parts
+                watermark, n_cases = self._watermark, len(self._parts.entries)
+            path = write_snapshot(
+                self._folder,
+                watermark=watermark,
+                n_cases=n_cases,
+                made_with=_made_with(self._encoder),
+                fill=frozen.write,
+            )
+            with self._writer:
+                if (watermark, parts) == (self._watermark, self._parts):
+                    self._snapshot = path
+            return path
+
+    def compact(self) -> None:
+        """Give back what older versions of cases and erased ones hold, in memory and in the inverted index."""
+        with self._writer:
+            self._swap(self._parts.compacted(self._new_work_path()), self._watermark)
+            self._has_erased = False
+
+    def verify(self, history: History) -> IndexReport:
+        """Hold the index against the history and its own parts, and its snapshots against their hashes."""
+        with self._writer:
+            return check_index(self._parts, self._watermark, self._folder, history, self._encoder)
+
+    def stats(self) -> IndexStats:
+        """Counts and sizes."""
+        with self._writer:
+            parts, latest = self._parts, next(iter(snapshots(self._folder)), None)
+            return IndexStats(
+                watermark=self._watermark,
+                n_cases=len(parts.entries),
+                n_resolved=int(parts.entries.mask(CaseFilter(is_resolved=True)).sum()),
+                n_dead_slots=parts.entries.n_slots - len(parts.entries),
+                n_segments=parts.fulltext.n_segments,
+                n_bytes={
+                    "dense": parts.dense.n_bytes,
+                    "forward": parts.forward.n_bytes,
+                    "fulltext": parts.fulltext.n_bytes,
+                },
+                snapshot=None if latest is None else latest.name,
+            )
+
+    def close(self) -> None:
+        """Stop the index and remove its private folder; snapshots stay."""
+        with self._writer, self._lock.write():
+            self._parts.remove()
+            self._work.close()
+
+    def _swap(self, parts: IndexParts, watermark: int) -> None:
+        with self._lock.write():
+            old, self._parts, self._watermark = self._parts, parts, watermark
+        self._snapshot = None
+        old.remove()
+
+    def _new_work_path(self) -> Path:
+        return self._work.path / str(next(self._numbers))
+
+    def _check(self, vector: Vectors) -> None:
+        if vector.shape != (self._encoder.dimension,):
+            raise EncoderMismatch(
+                f"A query vector of shape {vector.shape} does not fit an index of dimension "
+                f"{self._encoder.dimension}; embed it with the encoder that the index was made with."
+            )
+
+
+def _made_with(encoder: Encoder) -> MadeWith:
+    return MadeWith(
+        encoder=encoder.fingerprint,
+        dimension=encoder.dimension,
+        text_rules=RULES_VERSION,
+        analyzer=ANALYZER_VERSION,
+    )

@@ -1,0 +1,383 @@
+"""What every case index must do, held against the index that ships, on a real history."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.case_index import CaseFilter, CaseIndex, CaseQuery
+from features.encoder import HashingEncoder
+from features.errors import EncoderMismatch
+from features.history import History
+from features.lexical import LexicalStatistics, document_terms
+from features.snapshot import snapshots
+from features.text import model_text
+from features.ticket import Case, Outcome, Status, Ticket
+from features.vectors import embed_cases
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SUBJECTS = ("SSO login loops", "Export is slow", "Webhook signature wrong", "Invoice shows wrong sum", "Sync stalls")
+ENCODER = HashingEncoder(32)
+STATISTICS = LexicalStatistics.fit([document_terms(subject, f"number{n}") for subject in SUBJECTS for n in range(4)])
+
+
+def case(number: int, *, subject: str | None = None, days: int | None = None, **ticket: object) -> Case:
+    return Case(
+        ticket=Ticket(
+            id=f"T-{number}",
+            subject=SUBJECTS[number % len(SUBJECTS)] if subject is None else subject,
+            description=f"It began with number{number} after the release",
+            created_at=START + timedelta(days=number if days is None else days),
+            **ticket,
+        ),
+        outcome=Outcome(status=Status.RESOLVED if number % 2 else Status.OPEN),
+    )
+
+
+def query(subject: str, body: str = "") -> CaseQuery:
+    text = model_text(Ticket(subject=subject, description=body))
+    return CaseQuery(text=text, vector=ENCODER.encode([text.text])[0], now=START.timestamp())
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    history = History.open(f"sqlite:///{tmp_path}/history.db")
+    history.upsert([case(number) for number in range(40)], masking_rules="1")
+    yield history
+    history.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def index(folder: Path, history: History) -> Iterator[CaseIndex]:
+    index = CaseIndex.create(folder, ENCODER, STATISTICS)
+    index.replay(history)
+    yield index
+    index.close()
+
+
+def ids(index: CaseIndex, wanted: CaseQuery, where: CaseFilter | None = None) -> list[str]:
+    found = index.search(wanted, where or CaseFilter())
+    return [entry.id for entry in index.entries([candidate.row_id for candidate in found])]
+
+
+def test_replay_brings_the_index_up_to_the_history(index: CaseIndex, history: History):
+    assert len(index) == 40
+    assert index.watermark == history.last_change()
+    assert index.replay(history) == 0
+    assert index.verify(history).is_sound
+
+
+def test_a_case_is_found_with_all_its_signals(index: CaseIndex):
+    best, *others = index.search(query("Export is slow", "It began with number31 after the release"), CaseFilter())
+
+    entry = index.entry(best.row_id)
+    assert entry is not None
+    assert entry.id == "T-31"
+    assert best.cosine == pytest.approx(1.0, abs=1e-3)
+    assert best.bm25 == pytest.approx(1.0)
+    assert best.bm25_subject == pytest.approx(1.0)
+    assert all(0 <= other.bm25 <= 1 and 0 <= other.bm25_subject <= 1 and -1 <= other.cosine <= 1 for other in others)
+
+
+def test_each_method_brings_its_own_candidates(folder: Path, tmp_path: Path):
+    """Among more cases than a pool holds, one is near by its words alone and one by its vector alone."""
+    history = History.open(f"sqlite:///{tmp_path}/many.db")
+    history.upsert([case(number, subject="Sync") for number in range(400)], masking_rules="1")
+    index = CaseIndex.create(folder, ENCODER, STATISTICS)
+    changes = history.changes_since(0, 1000)
+    vectors = np.tile(np.eye(1, 32, dtype=np.float32), (400, 1))
+    vectors[7], wanted = -vectors[7], vectors[0]
+    index.apply(changes, vectors)
+    text = model_text(Ticket(subject="nothing", description="number7"))
+
+    rows = [found.row_id for found in index.search(CaseQuery(text, wanted, now=0.0), CaseFilter(), limit=500)]
+
+    assert len(rows) == 151
+    assert changes[7].row_id in rows
+    assert len(index.search(CaseQuery(text, wanted, now=0.0), CaseFilter(), limit=5)) == 5
+    index.close()
+    history.close()
+
+
+def test_what_was_created_later_is_never_returned(index: CaseIndex):
+    for day in (0, 1, 17, 40):
+        where = CaseFilter(created_before=START + timedelta(days=day))
+        assert set(ids(index, query("Export is slow"), where)) == {f"T-{number}" for number in range(min(day, 40))}
+        assert len(index.nearest(query("x").vector, 99, where)[0]) == min(day, 40)
+
+
+def test_nearest_is_by_cosine_and_leaves_out_what_is_excluded(index: CaseIndex):
+    wanted = query("Export is slow", "It began with number31 after the release")
+    rows, cosines = index.nearest(wanted.vector, 3, CaseFilter(exclude_ids=frozenset({"T-31"})))
+
+    assert len(rows) == 3
+    assert index.row_of("T-31") not in rows
+    assert (np.diff(cosines) <= 0).all()
+
+
+def test_hidden_cases_are_counted_and_not_shown(index: CaseIndex, history: History):
+    history.upsert([case(31, access_group="secret"), case(36, access_group="eu")], masking_rules="1")
+    index.replay(history)
+    wanted = query("Export is slow", "It began with number31 after the release")
+    where = CaseFilter(access_groups=frozenset({"eu"}))
+
+    assert "T-31" not in ids(index, wanted, where)
+    assert "T-36" in ids(index, wanted, where)
+    assert index.hidden_count(wanted.vector, where, min_cosine=0.99) == 1
+    assert index.hidden_count(wanted.vector, CaseFilter(), min_cosine=-1.0) == 0
+
+
+def test_add_update_and_erase_are_seen_at_once(index: CaseIndex, history: History):
+    started = time.perf_counter()
+    history.upsert([case(99, subject="Mobile app crashes")], masking_rules="1")
+    index.replay(history)
+    assert ids(index, query("Mobile app crashes"))[0] == "T-99"
+    assert time.perf_counter() - started < 1.0
+
+    history.upsert([case(99, subject="Permissions are lost")], masking_rules="1")
+    index.replay(history)
+    assert ids(index, query("Permissions are lost"))[0] == "T-99"
+    assert index.search(query("Mobile app crashes"), CaseFilter())[0].bm25_subject == 0.0
+
+    history.erase("T-99")
+    index.replay(history)
+    assert "T-99" not in ids(index, query("Permissions are lost"))
+    assert len(index) == 40
+    assert index.verify(history).is_sound
+
+
+def test_applying_again_changes_nothing(index: CaseIndex, history: History):
+    history.erase("T-3")
+    changes = history.changes_since(0, 100)
+    vectors = embed_cases(history, ENCODER, [change.case for change in changes if change.case])
+    index.apply(changes, vectors)
+    before = index.search(query("Export is slow"), CaseFilter())
+
+    index.apply(changes, vectors)
+
+    assert index.search(query("Export is slow"), CaseFilter()) == before
+    assert index.verify(history).is_sound
+    index.apply([], np.empty((0, 32), dtype=np.float32))
+
+
+def test_a_case_alone_scores_as_it_does_among_others(index: CaseIndex, history: History, tmp_path: Path):
+    wanted = query("Export is slow")
+    among = {found.row_id: found for found in index.search(wanted, CaseFilter())}
+    alone = CaseIndex.create(tmp_path / "alone", ENCODER, STATISTICS)
+    change = history.changes_since(0, 100)[6]
+    assert change.case is not None
+    alone.apply([change], embed_cases(history, ENCODER, [change.case]))
+
+    (found,) = alone.search(wanted, CaseFilter())
+
+    assert (found.bm25, found.bm25_subject) == (among[change.row_id].bm25, among[change.row_id].bm25_subject)
+    assert found.cosine == pytest.approx(among[change.row_id].cosine, abs=1e-6)
+    alone.close()
+
+
+def test_an_empty_index_and_an_empty_query(index: CaseIndex, tmp_path: Path):
+    assert len(index.search(query("", ""), CaseFilter())) == 40
+    empty = CaseIndex.create(tmp_path / "empty", ENCODER, STATISTICS)
+    assert empty.search(query("login"), CaseFilter()) == []
+    assert empty.search(query("login"), CaseFilter(product="x")) == []
+    empty.close()
+
+
+def test_vectors_of_another_encoder_are_refused(index: CaseIndex, history: History):
+    other = HashingEncoder(16)
+    with pytest.raises(EncoderMismatch, match="do not fit 40 cases in an index of dimension 32"):
+        index.apply(history.changes_since(0, 99), np.zeros((40, 16), dtype=np.float32))
+    with pytest.raises(EncoderMismatch, match=r"query vector of shape \(16,\) does not fit"):
+        index.nearest(other.encode(["x"])[0], 3, CaseFilter())
+
+
+def test_a_snapshot_opens_as_the_index_was(index: CaseIndex, history: History, folder: Path):
+    wanted = query("Export is slow")
+    path = index.snapshot()
+    assert index.snapshot() == path
+    expected = index.search(wanted, CaseFilter())
+    history.upsert([case(50, subject="Export is slow")], masking_rules="1")
+
+    opened = CaseIndex.open(folder, ENCODER, STATISTICS)
+
+    assert opened.search(wanted, CaseFilter()) == expected
+    assert opened.watermark == index.watermark
+    assert opened.replay(history) == 1
+    assert opened.verify(history).is_sound
+    assert opened.stats().snapshot == path.name
+    opened.close()
+    # The opened index went on, and its snapshot is still what it was.
+    again = CaseIndex.open(folder, ENCODER, STATISTICS)
+    assert len(again) == 40
+    again.close()
+
+
+def test_snapshots_hold_no_words_and_nothing_of_what_was_erased(index: CaseIndex, history: History, folder: Path):
+    history.upsert([case(77, subject="Zebracorn failure", customer="Unmistakable Inc")], masking_rules="1")
+    index.replay(history)
+    index.snapshot()
+    held = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file()).lower()
+    assert b"zebracorn" not in held
+    assert b"unmistakable" in held  # a label, for filters
+
+    history.erase("T-77")
+    index.replay(history)
+    path = index.snapshot()
+
+    files = [file for file in path.rglob("*") if file.is_file()]
+    assert not any(b"unmistakable" in file.read_bytes().lower() or b"T-77" in file.read_bytes() for file in files)
+    assert snapshots(folder) == [path]
+    assert index.stats().n_dead_slots == 0
+    assert index.verify(history).is_sound
+
+
+def test_an_index_of_another_encoder_starts_empty(index: CaseIndex, folder: Path):
+    index.snapshot()
+
+    other = CaseIndex.open(folder, HashingEncoder(16), STATISTICS)
+
+    assert (len(other), other.watermark) == (0, 0)
+    other.close()
+
+
+def test_another_release_with_the_same_encoder_opens_the_same_snapshot(index: CaseIndex, folder: Path):
+    index.snapshot()
+    frozen = LexicalStatistics.fit([])
+
+    other = CaseIndex.open(folder, ENCODER, frozen)
+
+    assert len(other) == 40
+    wanted = query("Export is slow", "number31")
+    assert other.search(wanted, CaseFilter())[0].bm25 != index.search(wanted, CaseFilter())[0].bm25
+    other.close()
+
+
+def test_a_damaged_snapshot_is_logged_and_rebuilt(
+    index: CaseIndex, history: History, folder: Path, caplog: pytest.LogCaptureFixture
+):
+    path = index.snapshot()
+    data = bytearray((path / "dense.faiss").read_bytes())
+    data[-1] ^= 1
+    (path / "dense.faiss").write_bytes(data)
+    report = index.verify(history)
+    assert not report.is_sound
+    assert "dense.faiss" in report.problems[0]
+
+    with caplog.at_level(logging.WARNING):
+        opened = CaseIndex.open(folder, ENCODER, STATISTICS)
+
+    assert "SHA-256" in caplog.text
+    assert (len(opened), opened.replay(history)) == (0, 40)
+    assert opened.snapshot().is_dir()
+    assert opened.verify(history).is_sound
+    opened.close()
+
+
+def test_an_index_ahead_of_its_history_is_rebuilt(index: CaseIndex, tmp_path: Path):
+    """As after a restore of an older backup."""
+    older = History.open(f"sqlite:///{tmp_path}/older.db")
+    older.upsert([case(1), case(2)], masking_rules="1")
+
+    assert index.replay(older) == 2
+    assert (len(index), index.watermark) == (2, older.last_change())
+    assert index.verify(older).is_sound
+    older.close()
+
+
+def test_verify_names_what_is_wrong(index: CaseIndex, history: History):
+    changes = history.changes_since(0, 100)
+    vectors = np.roll(embed_cases(history, ENCODER, [change.case for change in changes if change.case]), 1, axis=0)
+    index.apply(changes, vectors)
+    assert "vectors looked at are not those of the history" in index.verify(history).problems[0]
+
+    other = CaseIndex.create(index.folder, ENCODER, STATISTICS)
+    other.apply(changes[20:], vectors[20:])
+    assert "20 cases are missing from the index" in other.verify(history).problems[0]
+    other.close()
+
+
+def test_compacting_keeps_what_is_found(index: CaseIndex, history: History):
+    for round_ in range(3):
+        history.upsert([case(number, days=50 + round_) for number in range(30)], masking_rules="1")
+        index.replay(history)
+    before = index.search(query("Export is slow"), CaseFilter())
+    assert index.stats().n_dead_slots == 90
+
+    index.compact()
+
+    assert index.search(query("Export is slow"), CaseFilter()) == before
+    assert index.stats().n_dead_slots == 0
+    assert index.verify(history).is_sound
+
+
+def test_searches_go_on_while_cases_come_and_go(index: CaseIndex, history: History):
+    done = threading.Event()
+
+    def search() -> set[int]:
+        where, seen = CaseFilter(created_before=START + timedelta(days=30)), set()
+        while not done.is_set():
+            found = index.search(query("Export is slow"), where)
+            seen |= {len(found), len(index.entries([candidate.row_id for candidate in found]))}
+        return seen
+
+    pool = ThreadPoolExecutor(3)
+    searches = [pool.submit(search) for _ in range(3)]
+    for round_ in range(9):
+        changed = [case(number, product=f"p{round_}") for number in range(30)]
+        history.upsert([*changed, case(100 + round_, days=60)], masking_rules="1")
+        history.erase(f"T-{100 + round_}")
+        index.replay(history)
+        if round_ % 3 == 2:
+            index.snapshot()
+    done.set()
+
+    # T-0 to T-29 are changed all the time, but each is there in every state that a search may see.
+    assert [search.result() for search in searches] == [{30}] * 3
+    assert index.verify(history).is_sound
+
+
+def test_a_killed_process_harms_nothing(index: CaseIndex, history: History, folder: Path, tmp_path: Path):
+    """Killed at many moments while it applies and writes snapshots, each time the next one opens and is right."""
+    index.snapshot()
+    script = Path(__file__).with_name("case_index_writer.py")
+    for pause in (0.0, 0.05, 0.15):
+        command = [sys.executable, str(script), str(folder), str(tmp_path / "history.db")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(pause)
+            process.kill()
+        opened = CaseIndex.open(folder, HashingEncoder(32), STATISTICS)
+        assert len(opened) > 0
+        opened.replay(history)
+        assert opened.verify(history).is_sound
+        opened.close()
+
+
+def test_nothing_is_left_after_closing(folder: Path, history: History):
+    index = CaseIndex.create(folder, ENCODER, STATISTICS)
+    index.replay(history)
+    path = index.snapshot()
+    index.close()
+
+    assert list(folder.iterdir()) == [path]
+    shutil.rmtree(path)
+    reopened = CaseIndex.open(folder, ENCODER, STATISTICS)
+    assert len(reopened) == 0
+    reopened.close()
