@@ -84,23 +84,28 @@ def _terms_of(compound: str) -> tuple[str, ...]:
         lower = word.lower()
         if lower in _STOP_WORDS:
             continue
-        terms.append(_stem(lower))
+        terms.append(stem(lower))
         parts = _BOUNDARY.split(word)
         if len(parts) > 1:
             lowered = (part.lower() for part in parts if len(part) > 1)
-            terms.extend(_stem(part) for part in lowered if part not in _STOP_WORDS)
+            terms.extend(stem(part) for part in lowered if part not in _STOP_WORDS)
     return tuple(terms)
 
 
 _local = threading.local()
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """Snowball English stem of a lower-case word.
+
+    >>> stem("failing")
+    'fail'
+    """
     # One stemmer a thread: PyStemmer's objects keep a buffer and are not safe to share.
     if not hasattr(_local, "stemmer"):
         _local.stemmer = Stemmer.Stemmer("english")
-    stem: str = _local.stemmer.stemWord(word)
-    return stem
+    stemmed: str = _local.stemmer.stemWord(word)
+    return stemmed
 
 
 def term_hashes(terms: Iterable[str]) -> Hashes:
