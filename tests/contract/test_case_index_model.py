@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from features.case_index import CaseFilter, CaseIndex, CaseQuery
 from features.encoder import HashingEncoder
-from features.forward import K1, B
+from features.forward import K1, B, LexicalQuery
 from features.history import History
 from features.lexical import LexicalStatistics, analyze, document_terms, term_hashes
 from features.text import ModelText, model_text
