@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -43,17 +45,21 @@ logger = logging.getLogger("precedent.app")
 _BATCH_SHARE = 0.8
 CONTEXT = "precedent"
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True, kw_only=True)
 class Context:
     """What the guards know of a request; it travels in the ASGI scope under :data:`CONTEXT`.
 
-    ``error_code`` is filled in on the way back, for the log.
+    ``until`` is when the caller is given up, by the monotonic clock; ``error_code`` is filled in on the way back, for
+    the log.
     """
 
     runtime: Runtime
     request_id: str
     route: Route
+    until: float
     key: ApiKey | None = None
     body: bytes = b""
     error_code: str | None = None
@@ -67,6 +73,20 @@ class Context:
     def access_groups(self) -> frozenset[str] | None:
         """Groups whose cases the caller may see; None sees all."""
         return self.key.groups if self.key else None
+
+    async def compute(self, work: Callable[[Context], T]) -> T:
+        """Run what computes on a thread, unless the caller is given up before it begins."""
+        return await self.runtime.compute(_in_time, work, self)
+
+    async def wait(self, work: Callable[[Context], T]) -> T:
+        """Run what waits for the database on a thread, unless the caller is given up before it begins."""
+        return await self.runtime.wait(_in_time, work, self)
+
+
+def _in_time(work: Callable[[Context], T], context: Context) -> T:
+    if time.monotonic() > context.until:
+        raise DeadlineExceeded("The time limit passed before the request was begun; try again in a moment.")
+    return work(context)
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]
@@ -114,7 +134,7 @@ def _json(body: str | bytes, status: int = 200) -> Response:
 
 async def _suggest(_request: Request, context: Context) -> Response:
     runtime = context.runtime
-    return _json(await _kept(runtime, await runtime.compute(_suggest_one, context)))
+    return _json(await _kept(runtime, await context.compute(_suggest_one)))
 
 
 def _suggest_one(context: Context) -> SuggestionEntry:
@@ -146,7 +166,7 @@ def _within(prefix: str, error: PrecedentError) -> PrecedentError:
 
 async def _suggest_batch(_request: Request, context: Context) -> Response:
     runtime = context.runtime
-    answered = await runtime.compute(_suggest_each, context)
+    answered = await context.compute(_suggest_each)
     parts = await asyncio.gather(*(_kept(runtime, each) for each in answered))
     return _json(b'{"results":[' + b",".join(parts) + b"]}")
 
@@ -197,7 +217,7 @@ def _batch(body: bytes, max_batch: int) -> tuple[BatchRequest, Sequence[object]]
 
 
 async def _add_case(_request: Request, context: Context) -> Response:
-    return _json((await context.runtime.wait(_store_case, context)).model_dump_json())
+    return _json((await context.wait(_store_case)).model_dump_json())
 
 
 def _store_case(context: Context) -> CaseAnswer:
@@ -213,10 +233,10 @@ def _store_case(context: Context) -> CaseAnswer:
 
 
 async def _erase_case(request: Request, context: Context) -> Response:
-    return _json((await context.runtime.wait(_erase, context, request.path_params["id"])).model_dump_json())
+    return _json((await context.wait(partial(_erase, request.path_params["id"]))).model_dump_json())
 
 
-def _erase(context: Context, case_id: str) -> CaseAnswer:
+def _erase(case_id: str, context: Context) -> CaseAnswer:
     runtime = context.runtime
     change = runtime.history.erase(case_id, system=runtime.settings.system)
     runtime.follower.wake()
@@ -224,7 +244,7 @@ def _erase(context: Context, case_id: str) -> CaseAnswer:
 
 
 async def _add_feedback(_request: Request, context: Context) -> Response:
-    return _json((await context.runtime.wait(_store_feedback, context)).model_dump_json())
+    return _json((await context.wait(_store_feedback)).model_dump_json())
 
 
 def _store_feedback(context: Context) -> FeedbackAnswer:

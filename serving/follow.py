@@ -151,7 +151,7 @@ class Follower:
         """Do one thing; whatever goes wrong with it is told, and tried again the next time round."""
         try:
             work()
-        except Exception as error:  # noqa: BLE001  the thread must outlive anything
+        except Exception as error:
             reason = _reason(error)
             if reason != self._trouble:
                 logger.exception("following failed", extra={"fields": {"what": name, "reason": reason}})

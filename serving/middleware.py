@@ -9,7 +9,6 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -36,7 +35,7 @@ from serving.routes import Access, Matched, Route, match
 from serving.runtime import Runtime
 from serving.suggester import new_request_id
 
-access_log = logging.getLogger("precedent.access")
+logger = logging.getLogger("precedent.access")
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _CLIENT_GONE = 499  # nginx's status for it; it is only ever logged
@@ -97,7 +96,7 @@ class Guards:
             late = DeadlineExceeded(f"The answer took longer than {limit:g} s; try again, or with less text at a time.")
             await exchange.send_error(late if deadline.expired() else internal())
         except Exception:
-            access_log.exception("guard failed", extra={"fields": {"request_id": exchange.request_id}})
+            logger.exception("guard failed", extra={"fields": {"request_id": exchange.request_id}})
             await exchange.send_error(internal())
         finally:
             exchange.report(runtime)
@@ -105,7 +104,8 @@ class Guards:
     async def _pass(self, runtime: Runtime, exchange: _Exchange, receive: Receive) -> None:
         matched = match(exchange.method, exchange.scope["path"])
         route = exchange.route = matched.route
-        context = Context(runtime=runtime, request_id=exchange.request_id, route=route)
+        until = time.monotonic() + runtime.settings.service.timeout_seconds
+        context = Context(runtime=runtime, request_id=exchange.request_id, route=route, until=until)
         exchange.context = context
         context.key = await _authenticated(runtime, route, exchange.headers)
         if not route.is_guarded_by_load:
@@ -141,12 +141,15 @@ class _Exchange:
         self.route: Route | None = None
         self.context: Context | None = None
         self.status = 0
+        self._is_answered = False
         self._send = send
         self._error_code: str | None = None
         self._started = time.perf_counter()
 
     async def send(self, message: Message) -> None:
         """Send on, with our headers."""
+        if self._is_answered:
+            return  # BentoML's layers let a request go on that was given up here
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(raw=message["headers"])
@@ -166,13 +169,14 @@ class _Exchange:
         await self.send({"type": "http.response.start", "status": found.status, "headers": raw})
         body = b"" if self.method == "HEAD" else found.body
         await self.send({"type": "http.response.body", "body": body})
+        self._is_answered = True
 
     def report(self, runtime: Runtime) -> None:
         """Log and count the request; by its route, for a path may hold anything."""
         seconds = time.perf_counter() - self._started
         route = self.route.template if self.route else UNMATCHED
         runtime.metrics.observe_request(route, self.method, self.status, seconds)
-        fields: MutableMapping[str, Any] = {
+        fields: dict[str, Any] = {
             "request_id": self.request_id,
             "method": self.method if self.route else UNMATCHED,
             "route": route,
@@ -183,7 +187,7 @@ class _Exchange:
             fields |= {"key": self.context.key_id, "bytes": len(self.context.body)}
         if code := self._error_code or (self.context.error_code if self.context else None):
             fields["error"] = code
-        log(access_log, logging.INFO, "request", **fields)
+        log(logger, logging.INFO, "request", **fields)
 
 
 async def _authenticated(runtime: Runtime, route: Route, headers: Headers) -> ApiKey | None:

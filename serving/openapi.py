@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from serving.schemas import ErrorAnswer
 _REF = "#/components/schemas/{model}"
 _SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"bearer": []}]
 _Mode = Literal["validation", "serialization"]
-_Schemas = dict[tuple[type[BaseModel], _Mode], dict[str, Any]]
+_Schemas = Mapping[Any, dict[str, Any]]  # by model and mode
 
 
 @lru_cache(maxsize=1)

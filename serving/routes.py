@@ -195,7 +195,7 @@ def match(method: str, path: str) -> Matched:
 
 def _pattern(template: str) -> re.Pattern[str]:
     # An id may hold slashes; its path is then written with %2F, which servers decode before we see it.
-    return re.compile(re.escape(template).replace(r"\{id\}", "(?P<id>.+)"), re.DOTALL)
+    return re.compile(re.escape(template).replace(r"\{id\}", "(?P<id>.+)"))
 
 
 _PATTERNS = tuple((route, _pattern(route.template)) for route in ROUTES)

@@ -160,15 +160,15 @@ def _path(detail: ErrorDetails, value: Any) -> tuple[list[str | int], bool]:
     """
     path: list[str | int] = []
     for part in detail["loc"]:
-        if (isinstance(value, dict) and part in value) or (
-            isinstance(value, list) and isinstance(part, int) and part < len(value)
-        ):
-            path.append(part)
+        if isinstance(value, dict) and part in value:
             value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        elif detail["type"] == "missing":
+            return [*path, part], False
         else:
-            if detail["type"] == "missing":
-                path.append(part)
             return path, "[key]" in detail["loc"]
+        path.append(part)
     return path, False
 
 
