@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import numpy as np
-from features.case_index import CaseFilter, CaseIndex, CaseQuery
 
 from evaluation.dataset import RankingGroup
+from features.case_index import CaseFilter, CaseIndex, CaseQuery
 from features.feature_space import Example
 from serving.ranking import signals
 

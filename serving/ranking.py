@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from features.case_entries import CaseEntry
-from features.case_index import Candidate
 from numpy.typing import NDArray
 
+from features.case_entries import CaseEntry
+from features.case_index import Candidate
+from features.errors import ReleaseRefused
 from features.ticket import Ticket
 from serving.heads import sigmoid
 
@@ -143,8 +144,19 @@ class Ranker:
 
     @classmethod
     def from_json(cls, config: Mapping[str, Any]) -> Ranker:
-        """Restore a ranker; a signal that the release did not know has weight 0."""
+        """Restore a ranker; a signal that the release did not know has weight 0.
+
+        Raises
+        ------
+        ReleaseRefused
+            If the release weighs a signal that this version does not compute.
+        """
         weights: Mapping[str, float] = config["weights"]
+        if unknown := sorted(set(weights) - set(SIGNALS)):
+            raise ReleaseRefused(
+                f"The release ranks by {', '.join(unknown)}, which this version of Precedent does not compute; train "
+                "again, or serve it with the version that wrote it."
+            )
         return cls(
             weights=tuple(float(weights.get(name, 0.0)) for name in SIGNALS),
             intercept=float(config["intercept"]),

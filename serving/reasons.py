@@ -2,57 +2,83 @@
 
 from __future__ import annotations
 
-from features.case_index import Candidate
-from features.text import identifiers, model_text
+from dataclasses import dataclass
 
+from features.case_index import Candidate
+from features.feature_space import Example
 from features.lexical import analyze
+from features.text import identifiers, model_text
 from features.ticket import Ticket
 from serving.ranking import DAY_SECONDS
 
 _MAX_TERMS = 4
+_MIN_CHARS = 4
 _CLOSE = 0.6
+_DAYS_PER_MONTH = 30.44
 
 
-def case_reasons(ticket: Ticket, case: Ticket, candidate: Candidate, *, now: float) -> list[str]:
-    """Say what a ticket and a case share.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What reasons need of the new ticket, worked out once for all of its cases.
+
+    ``words`` are those that could be shared, in the order in which they would be shown, each with its stem.
+    """
+
+    ticket: Ticket
+    identifiers: tuple[str, ...]
+    words: tuple[tuple[str, str], ...]
+    now: float
+
+    @classmethod
+    def of(cls, example: Example, *, now: float) -> Asked:
+        """Read an example.
+
+        Parameters
+        ----------
+        now : float
+            Seconds since the epoch at which the ticket was created.
+        """
+        stems: dict[str, str] = {}
+        for word in example.text.text.split():
+            if len(word) >= _MIN_CHARS and word.isalpha() and (terms := analyze(word)):
+                stems.setdefault(terms[0], word)
+        in_subject = set(example.text.subject.split())
+        # Words of the subject first, then the longer ones, since they say more.
+        order = sorted(stems.items(), key=lambda item: (item[1] not in in_subject, -len(item[1])))
+        return cls(
+            ticket=example.ticket,
+            identifiers=identifiers(example.ticket),
+            words=tuple((word, term) for term, word in order),
+            now=now,
+        )
+
+
+def case_reasons(asked: Asked, case: Ticket, candidate: Candidate) -> list[str]:
+    """Say what the new ticket and a case share.
 
     Parameters
     ----------
-    ticket, case : Ticket
-        The new ticket and the case, both masked.
+    case : Ticket
+        Masked, as the history has it.
     candidate : Candidate
         The case's raw scores.
-    now : float
-        Seconds since the epoch at which the ticket was created.
     """
     reasons = []
     known = set(identifiers(case))
-    shared = [name for name in identifiers(ticket) if name in known]
-    if shared:
+    if shared := [name for name in asked.identifiers if name in known]:
         reasons.append("shares " + ", ".join(shared[:_MAX_TERMS]))
-    terms = _shared_terms(ticket, case)
-    if terms:
-        reasons.append("words in common: " + ", ".join(terms))
+    theirs = set(analyze(model_text(case).text))
+    if words := [word for word, term in asked.words if term in theirs]:
+        reasons.append("words in common: " + ", ".join(words[:_MAX_TERMS]))
     if candidate.cosine >= _CLOSE:
         reasons.append(f"close in meaning ({candidate.cosine:.2f})")
-    if ticket.product is not None and ticket.product == case.product:
+    if asked.ticket.product is not None and asked.ticket.product == case.product:
         reasons.append(f"same product ({case.product})")
-    if ticket.customer is not None and ticket.customer == case.customer:
+    if asked.ticket.customer is not None and asked.ticket.customer == case.customer:
         reasons.append("same customer")
-    age = _age(case, now)
-    if age:
+    if age := _age(case, asked.now):
         reasons.append(age)
     return reasons
-
-
-def _shared_terms(ticket: Ticket, case: Ticket) -> list[str]:
-    """Words of the ticket's subject first, that the case has too; longest first, since they say most."""
-    theirs = set(analyze(model_text(case).text))
-    text = model_text(ticket)
-    mine = [word for word in dict.fromkeys(text.text.split()) if len(word) > 3 and word.isalpha()]
-    shared = [word for word in mine if (stems := analyze(word)) and stems[0] in theirs]
-    in_subject = set(text.subject.split())
-    return sorted(shared, key=lambda word: (word not in in_subject, -len(word)))[:_MAX_TERMS]
 
 
 def _age(case: Ticket, now: float) -> str | None:
@@ -63,4 +89,6 @@ def _age(case: Ticket, now: float) -> str | None:
         return "opened after this ticket"
     if days < 1:
         return "opened within a day"
-    return f"{days:.0f} days earlier" if days < 60 else f"{days / 30.44:.0f} months earlier"
+    if days < 2:
+        return "opened a day earlier"
+    return f"opened {days:.0f} days earlier" if days < 60 else f"opened {days / _DAYS_PER_MONTH:.0f} months earlier"

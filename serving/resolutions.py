@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from features.lexical import analyze
 from features.ticket import FixOutcome
@@ -13,119 +13,16 @@ from serving.schemas import ResolutionAnswer
 MAX_SUMMARY_CHARS = 400
 _SAME_ADVICE = 0.6
 _MIN_WORDS = 4
+# A note can be a megabyte long; what was done stands in its beginning.
+_READ_CHARS = 10_000
 # Words of notes that end a case without saying what was done ("fixed, thanks", "committed to trunk", "no reply").
-_PROCEDURAL = frozenset(
-    [
-        "a",
-        "again",
-        "all",
-        "and",
-        "as",
-        "ask",
-        "asked",
-        "at",
-        "attached",
-        "be",
-        "been",
-        "branch",
-        "by",
-        "case",
-        "close",
-        "closed",
-        "closes",
-        "closing",
-        "commit",
-        "commited",
-        "committed",
-        "confirm",
-        "confirmed",
-        "could",
-        "customer",
-        "done",
-        "dup",
-        "duplicate",
-        "duplicated",
-        "everyone",
-        "fix",
-        "fixed",
-        "fixing",
-        "for",
-        "from",
-        "get",
-        "go",
-        "good",
-        "got",
-        "great",
-        "has",
-        "have",
-        "heard",
-        "i",
-        "in",
-        "into",
-        "is",
-        "issue",
-        "it",
-        "jenkins",
-        "jira",
-        "just",
-        "let",
-        "lgtm",
-        "looks",
-        "marking",
-        "me",
-        "merged",
-        "need",
-        "no",
-        "nothing",
-        "now",
-        "of",
-        "ok",
-        "on",
-        "out",
-        "patch",
-        "per",
-        "please",
-        "pr",
-        "problem",
-        "pushed",
-        "reopen",
-        "reopened",
-        "reopening",
-        "replied",
-        "reply",
-        "resolve",
-        "resolved",
-        "resolving",
-        "response",
-        "review",
-        "see",
-        "should",
-        "solved",
-        "still",
-        "sure",
-        "thank",
-        "thanks",
-        "that",
-        "the",
-        "there",
-        "this",
-        "ticket",
-        "to",
-        "today",
-        "trunk",
-        "up",
-        "update",
-        "was",
-        "we",
-        "went",
-        "will",
-        "with",
-        "work",
-        "worked",
-        "works",
-        "you",
-        "your",
-    ]
+_PROCEDURAL = frozenset(  # split, since the formatter would give each word a line of its own
+    "a again all and as ask asked at attached be been branch by case close closed closes closing commit commited "  # noqa: SIM905
+    "committed confirm confirmed could customer done dup duplicate duplicated everyone fix fixed fixing for from "
+    "get go good got great has have heard i in into is issue it jenkins jira just let lgtm looks marking me "
+    "merged need no nothing now of ok on out patch per please pr problem pushed reopen reopened reopening replied "
+    "reply resolve resolved resolving response review see should solved still sure thank thanks that the there "
+    "this ticket to today trunk up update was we went will with work worked works you your".split()
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _REFERENCE = re.compile(r"\b(?:[A-Z][A-Z0-9]+-\d+|r\d{5,}|[0-9a-f]{7,40})\b|#\d+|<[A-Z_]+>")
@@ -169,7 +66,7 @@ def summarise(note: str) -> str:
 
 
 def resolutions(notes: Sequence[ResolvedNote], *, limit: int = 3) -> list[ResolutionAnswer]:
-    """Group the notes of similar cases by what they advise, in the order of the cases.
+    """Group the notes of similar cases by what they advise: the most supported advice first, then the better case's.
 
     Parameters
     ----------
@@ -179,7 +76,8 @@ def resolutions(notes: Sequence[ResolvedNote], *, limit: int = 3) -> list[Resolu
         Number of groups to give.
     """
     groups: list[tuple[set[str], list[ResolvedNote]]] = []
-    for note in notes:
+    for whole in notes:
+        note = replace(whole, text=whole.text[:_READ_CHARS])
         if not says_what_was_done(note.text):
             continue
         terms = set(analyze(note.text))

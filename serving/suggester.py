@@ -13,16 +13,15 @@ from dataclasses import dataclass, field, replace
 from features.case_entries import CaseEntry
 from features.case_index import Candidate, CaseFilter, CaseIndex, CaseQuery
 from features.encoder import Encoder
+from features.feature_space import Example
 from features.history import StoredCase
 from features.intake import Intake
 from features.runbook_index import RunbookIndex
 from features.text import model_text
-
-from features.feature_space import Example
 from features.ticket import Case, LinkType, Ticket
 from serving.collapse import collapse
 from serving.ranking import Ranker, signals
-from serving.reasons import case_reasons
+from serving.reasons import Asked, case_reasons
 from serving.resolutions import ResolvedNote, resolutions
 from serving.schemas import RelatedOpen, ResolutionAnswer, RunbookAnswer, SimilarCase, Suggestion
 from serving.triage import Novelty, Prediction, Triage
@@ -115,6 +114,7 @@ class Suggester:
         best = resolved[: max(query.top_k, _VOTING_CASES)]
         cases = self._read_cases([group.best.row_id for group in (*best, *open_cases)])
         found = [group for group in best if group.best.row_id in cases]
+        asked = Asked.of(example, now=now)
         return Suggestion(
             request_id=query.request_id or new_request_id(),
             release=self.release_id,
@@ -123,8 +123,7 @@ class Suggester:
             severity=prediction.severity,
             targets=prediction.targets,
             similar_cases=[
-                self._similar_case(example.ticket, group.best, cases, group.duplicates, now)
-                for group in found[: query.top_k]
+                self._similar_case(asked, group.best, cases, group.duplicates) for group in found[: query.top_k]
             ],
             related_open=[_related_open(group.best, cases) for group in open_cases if group.best.row_id in cases],
             resolutions=self._resolutions([cases[group.best.row_id].case for group in found[: query.top_k]]),
@@ -161,7 +160,7 @@ class Suggester:
         return [RankedCase(kept[i], entries[i], float(scores[i]), float(relevance[i])) for i in order]
 
     def _similar_case(
-        self, ticket: Ticket, ranked: RankedCase, cases: Mapping[int, StoredCase], duplicates: int, now: float
+        self, asked: Asked, ranked: RankedCase, cases: Mapping[int, StoredCase], duplicates: int
     ) -> SimilarCase:
         case = cases[ranked.row_id].case
         return SimilarCase(
@@ -175,7 +174,7 @@ class Suggester:
             resolution=case.outcome.resolution,
             outcome=case.outcome.outcome,
             duplicates=duplicates,
-            why=case_reasons(ticket, case.ticket, ranked.candidate, now=now),
+            why=case_reasons(asked, case.ticket, ranked.candidate),
         )
 
     def _resolutions(self, cases: Sequence[Case]) -> list[ResolutionAnswer]:

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from features.release import Release
 from numpy.typing import NDArray
 
 from features.errors import ReleaseRefused
 from features.feature_space import Example, FeatureRows, FeatureSpace
+from features.release import Release
 from features.ticket import SEVERITIES, Severity
 from serving.decision import Thresholds, decide, ranked, too_little_text
 from serving.heads import LinearHead, sigmoid, softmax
@@ -129,12 +129,21 @@ class Triage:
         return triage
 
     def _check_shapes(self, release_id: str) -> None:
-        heads = [model.head for model in (self.category, self.severity, *self.targets.values()) if model is not None]
-        for head in heads:
-            if len(head.sparse_weights) != self.space.vectorizer.n_columns:
+        heads = [
+            (name, model.head, len(model.classes))
+            for name, model in ((CATEGORY, self.category), *self.targets.items())
+            if model is not None
+        ]
+        if self.severity is not None:
+            heads.append(("severity", self.severity.head, len(SEVERITIES) - 1))
+        # The length of embeddings is the encoder's affair; that all heads read the same ones shows here.
+        n_dense = {len(head.dense_weights) for _, head, _ in heads}
+        for name, head, n_outputs in heads:
+            expected = (self.space.vectorizer.n_columns, n_outputs)
+            if head.sparse_weights.shape != expected or len(head.intercept) != n_outputs or len(n_dense) > 1:
                 raise ReleaseRefused(
-                    f"Release {release_id} has a model of {len(head.sparse_weights)} columns over a vocabulary of "
-                    f"{self.space.vectorizer.n_columns}; train again or promote another release."
+                    f"Release {release_id} has {name} weights of shape {head.sparse_weights.shape} where its "
+                    f"vocabulary and classes need {expected}; train again or promote another release."
                 )
 
     def predict(self, examples: Sequence[Example], nearest: Sequence[Sequence[float]]) -> list[Prediction]:
