@@ -168,7 +168,7 @@ class CaseEntries:
         """Let the slots of rows die and forget what they held; returns them. Unknown rows are passed over."""
         slots = [slot for row in row_ids if (slot := self._slot_of.pop(row, -1)) >= 0]
         for slot in slots:
-            system = self._names.label(self._columns["system"].values[slot])
+            system = self._names.label(self._columns["system"].item(slot))
             self._row_of.pop((str(system), self._ids[slot]), None)
             self._duplicate_of.pop(slot, None)
             self._ids[slot] = ""
@@ -211,14 +211,7 @@ class CaseEntries:
 
     def entries(self, row_ids: Sequence[int]) -> list[CaseEntry]:
         """Several cases, in the order of their rows; rows that are not held are left out."""
-        slots = [slot for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
-        columns = {name: column.values[slots].tolist() for name, column in self._columns.items()}
-        for name in _LABELS:
-            columns[name] = [self._names.label(code) for code in columns[name]]
-        return [
-            self._entry(slot, dict(zip(columns, values, strict=True)))
-            for slot, values in zip(slots, zip(*columns.values(), strict=True), strict=True)
-        ]
+        return [self._entry(slot) for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
 
     def take(self, slots: Slots) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Copy slots, in their order, as the columns and the strings that :meth:`from_parts` takes.
@@ -253,7 +246,9 @@ class CaseEntries:
         entries._systems = set(systems)
         return entries
 
-    def _entry(self, slot: int, value: Mapping[str, Any]) -> CaseEntry:
+    def _entry(self, slot: int) -> CaseEntry:
+        value = {name: column.item(slot) for name, column in self._columns.items()}
+        value.update({name: self._names.label(value[name]) for name in _LABELS})
         targets = (self._row_of.get((value["system"], target)) for target in self._duplicate_of.get(slot, ()))
         return CaseEntry(
             row_id=value["row_id"],

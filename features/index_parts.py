@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from features.dense import DenseIndex
 from features.errors import IndexDamaged
 from features.forward import ForwardIndex
 from features.fulltext import FullTextDocument, FullTextIndex, link_file
-from features.lexical import document_terms
+from features.lexical import DocumentTerms, document_terms
 
 if TYPE_CHECKING:
     from features.history import StoredCase
@@ -44,11 +44,11 @@ class CasePage:
     texts: Sequence[ModelText]
     vectors: Vectors
     entries: CaseEntries = field(default_factory=CaseEntries, init=False)
-    forward: ForwardIndex = field(default_factory=ForwardIndex, init=False)
+    documents: list[DocumentTerms] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.entries.extend(self.cases, self.texts)
-        self.forward.extend([document_terms(text.subject, text.body) for text in self.texts])
+        self.documents = [document_terms(text.subject, text.body) for text in self.texts]
 
     @property
     def row_ids(self) -> NDArray[np.int64]:
@@ -99,7 +99,7 @@ class IndexParts:
         """Bring the inverted index up to date, unseen by searches until :meth:`publish`."""
         try:
             self.fulltext.remove(removed)
-            self.fulltext.put(fulltext_documents(page.entries, page.forward))
+            self.fulltext.put(fulltext_documents(page.entries, page.documents))
             self.fulltext.commit()
         except BaseException:
             self.fulltext.rollback()
@@ -112,7 +112,7 @@ class IndexParts:
         self.dense.add(rows, page.vectors)
         self.entries.drop(removed)
         self.entries.extend(page.cases, page.texts)
-        self.forward.extend([page.forward.document(slot) for slot in range(len(rows))])
+        self.forward.extend(page.documents)
         self.fulltext.refresh()
 
     def compacted(self, folder: Path) -> IndexParts:
@@ -122,7 +122,7 @@ class IndexParts:
         forward = ForwardIndex(self.forward.take(live))
         folder.mkdir()
         fulltext = FullTextIndex(folder)
-        fulltext.put(fulltext_documents(entries, forward))
+        fulltext.put(fulltext_documents(entries, map(forward.document, range(len(forward)))))
         fulltext.commit()
         fulltext.refresh()
         return IndexParts(self.dense, forward, entries, fulltext)
@@ -159,13 +159,13 @@ class FrozenParts:
         self.fulltext_folder.rename(folder / _FULLTEXT)
 
 
-def fulltext_documents(entries: CaseEntries, forward: ForwardIndex) -> Iterator[FullTextDocument]:
-    """What the inverted index holds of each live case."""
+def fulltext_documents(entries: CaseEntries, documents: Iterable[DocumentTerms]) -> Iterator[FullTextDocument]:
+    """What the inverted index holds of each live case, given their terms in the order of their slots."""
     slots = entries.live_slots
-    for slot, created, entry in zip(
-        slots.tolist(), entries.created(slots).tolist(), entries.entries(entries.rows(slots).tolist()), strict=True
-    ):
+    created = entries.created(slots).tolist()
+    cases = entries.entries(entries.rows(slots).tolist())
+    for entry, at, terms in zip(cases, created, documents, strict=True):
         labels = {
             name: getattr(entry, name) for name in ("product", "customer", "category", "access_group", "language")
         }
-        yield FullTextDocument(entry.row_id, forward.document(slot), created, entry.is_resolved, labels)
+        yield FullTextDocument(entry.row_id, terms, at, entry.is_resolved, labels)
