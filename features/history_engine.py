@@ -24,6 +24,7 @@ from features.schema import HEAD_REVISION
 
 LOCK_SECONDS = 10
 _CONNECT_SECONDS = 5
+_SHRINK_SECONDS = 1
 _MIGRATION_LOCK = 7_305_100  # any number that no other program of the database uses
 _WRITES = "precedent_writes"
 # SQLite says "I/O error" where a file-size limit or a quota stops it, and FULL only where the disk itself is full.
@@ -138,12 +139,17 @@ class Database:
 
         Where a reader is in the way, the log is cut at the next chance that SQLite has.
         """
-        if self.is_sqlite:
-            with suppress(HistoryUnavailable), self.translated(), self.engine.connect() as connection:
-                raw = connection.connection.cursor()
-                raw.execute("PRAGMA busy_timeout = 1000")
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                raw.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
+        if not self.is_sqlite:
+            return
+        with suppress(DBAPIError, PoolTimeout, sqlite3.Error):
+            connection = self.engine.raw_connection()
+            connection.detach()  # its waiting time is changed, so it must not go back to the pool
+            try:
+                cursor = connection.cursor()
+                cursor.execute(f"PRAGMA busy_timeout = {_SHRINK_SECONDS * 1000}")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
 
 
 def _parse(url: str) -> URL:
@@ -185,13 +191,19 @@ def _make_private_file(path: Path) -> None:
 
 def _engine(url: URL, *, is_sqlite: bool) -> Engine:
     if is_sqlite:
-        engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_SECONDS})
+        engine = create_engine(
+            url, hide_parameters=True, pool_timeout=LOCK_SECONDS, connect_args={"timeout": LOCK_SECONDS}
+        )
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
         engine = create_engine(
-            url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT_SECONDS}
+            url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_timeout=LOCK_SECONDS,
+            connect_args={"connect_timeout": _CONNECT_SECONDS},
         )
     except ImportError:
         raise SettingsInvalid(

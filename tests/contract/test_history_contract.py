@@ -402,6 +402,16 @@ def test_messages_of_errors_hold_no_text_of_tickets(history: History) -> None:
         error = error.__cause__ or error.__context__
 
 
+def test_a_server_that_came_back_is_used_again(postgresql: str) -> None:
+    history = History.open(f"{postgresql}postgres")
+    other = History.open(f"{postgresql}postgres")
+    with other.writing() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"))
+    assert history.count().tickets == 0
+    history.close()
+    other.close()
+
+
 # --- links ---
 
 
@@ -533,6 +543,19 @@ def test_erasing_clears_the_journal(history: History) -> None:
         "resolutions": [{"summary": "x", "case_ids": ["T-2"]}],
     }
     assert feedback == {("shown", None), ("shown", "T-2"), ("same-id-other-system", "T-1")}
+
+
+@pytest.mark.parametrize("case_id", ["50%", "a_b", 'say "x"', "back\\slash", "Ä/1"])
+def test_erasing_finds_any_id_in_answers(history: History, case_id: str) -> None:
+    near = ["500", "axb", "say x", "backslash", "A/1"]
+    history.upsert([a_case(id=case_id)], masking_rules="1")
+    shown = [{"id": each} for each in [case_id, *near]]
+    with history.writing() as connection:
+        connection.execute(insert(journal_suggestions), [suggestion("r", answer={"similar_cases": shown})])
+    history.erase(case_id)
+    with history.reading() as connection:
+        answer = connection.execute(select(journal_suggestions.c.answer)).scalar_one()
+    assert [each["id"] for each in answer["similar_cases"]] == near
 
 
 # --- runbooks ---
