@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b, sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import Stemmer
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from features.text import ModelText
 
 ANALYZER_VERSION = "1"
 MIN_DOCUMENTS = 3  # DESIGN, decision 3: a term that a release keeps occurs in at least three tickets
@@ -213,6 +216,11 @@ class LexicalStatistics:
             mean_subject_length=float(np.mean(subject_lengths)) if parts else 0.0,
             mean_text_length=float(np.mean(text_lengths)) if parts else 0.0,
         )
+
+    @classmethod
+    def fit_texts(cls, texts: Iterable[ModelText], customers: Sequence[str | None] | None = None) -> LexicalStatistics:
+        """Count the terms of model texts; see :meth:`fit`."""
+        return cls.fit((document_terms(text.subject, text.body) for text in texts), customers)
 
     def idf(self, hashes: Hashes) -> NDArray[np.float32]:
         """Inverse document frequency, ``log(1 + (n - df + 0.5) / (df + 0.5))``, as Lucene's BM25 has it.

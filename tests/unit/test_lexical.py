@@ -18,6 +18,7 @@ from features.lexical import (
     surface_forms,
     term_hashes,
 )
+from features.text import ModelText
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,14 @@ def test_idf_falls_with_frequency_and_is_largest_for_unseen_terms():
     assert 0 < login < page < unseen
     assert unseen == pytest.approx(np.log1p((9 - 1 + 0.5) / 1.5))
     assert (statistics.mean_subject_length, statistics.mean_text_length) == (12 / 9, 12 / 9)
+
+
+def test_statistics_of_model_texts_are_those_of_their_terms():
+    texts = [ModelText("login", f"page {number} is blank") for number in range(5)]
+    terms = [document_terms(text.subject, text.body) for text in texts]
+
+    assert LexicalStatistics.fit_texts(texts).fingerprint == LexicalStatistics.fit(terms).fingerprint
+    assert not len(LexicalStatistics.fit_texts(texts, ["acme"] * 5).hashes)
 
 
 def test_statistics_of_nothing_still_weigh_terms():
