@@ -250,7 +250,11 @@ async def _add_feedback(_request: Request, context: Context) -> Response:
 def _store_feedback(context: Context) -> FeedbackAnswer:
     request = parse(FeedbackRequest, context.body)
     # An agent's name is personal data, and a value may hold some: both go the way that a ticket's texts go.
-    masked = context.runtime.intake.prepare_ticket(Ticket(subject=request.value or "", reporter=request.by))
+    try:
+        masked = context.runtime.intake.prepare_ticket(Ticket(subject=request.value or "", reporter=request.by))
+    except PrecedentError as error:
+        error.field = "by" if error.field == "reporter" else "value"
+        raise
     entry = FeedbackEntry(
         at=datetime.now(UTC),
         key_id=context.key_id,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from features.runbook_index import RunbookIndex
+
 from features.case_index import CaseIndex
 from features.encoder import Encoder, load_encoder
 from features.errors import EncoderMismatch, NoRelease
@@ -12,7 +14,6 @@ from features.history import History
 from features.intake import Intake, open_intake
 from features.lexical import LexicalStatistics
 from features.release import Release, current_release_id, load_release
-from features.runbook_index import RunbookIndex
 from features.settings import Settings
 from serving.ranking import Ranker
 from serving.suggester import Suggester

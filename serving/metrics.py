@@ -39,8 +39,9 @@ class Metrics:
         self.history_change = self._gauge("history_change", "Highest change number of the history")
         self.is_ready = self._gauge("ready", "1 when suggestions can be answered")
         self.release_refused = self._gauge("release_refused", "1 when the promoted release was refused")
+        self._served: str | None = None
         self._release = Gauge(
-            "precedent_release_info", "The release that is served", ("release",), registry=self._registry
+            "precedent_release_info", "1 for the release that is served", ("release",), registry=self._registry
         )
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -62,7 +63,9 @@ class Metrics:
 
     def set_release(self, release_id: str) -> None:
         """Say which release is served, and no other any more."""
-        self._release.clear()
+        if self._served is not None:
+            self._release.labels(self._served).set(0)
+        self._served = release_id
         self._release.labels(release_id).set(1)
 
     def render(self) -> bytes:

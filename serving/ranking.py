@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.case_entries import CaseEntry
-from features.case_index import Candidate
+from features.case_index import Candidate, CaseFilter, CaseIndex, CaseQuery
 from features.errors import ReleaseRefused
+from features.feature_space import Example
 from features.ticket import Ticket
 from serving.heads import sigmoid
 
@@ -42,6 +43,7 @@ best candidate of one method.
 """
 
 DAY_SECONDS = 86_400.0
+MAX_CANDIDATES = 200
 Tier = Literal["strong", "possible"]
 
 
@@ -94,6 +96,36 @@ def signals(
         "first_lexical": (bm25_share >= 1.0).astype(np.float64),
     }
     return np.column_stack([columns[name] for name in SIGNALS])
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The candidates of a ticket, what the index knows of each, and their signals, shape (n, len(SIGNALS))."""
+
+    candidates: tuple[Candidate, ...]
+    entries: tuple[CaseEntry, ...]
+    matrix: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, index: CaseIndex, example: Example, where: CaseFilter, *, now: float, limit: int = MAX_CANDIDATES
+    ) -> Pool:
+        """Search an index for an example.
+
+        Parameters
+        ----------
+        now : float
+            Seconds since the epoch at which the ticket was created.
+        limit : int
+            Largest number of candidates.
+        """
+        found = index.search(CaseQuery(text=example.text, vector=example.vector, now=now), where, limit)
+        # A case may be erased between the two questions; then it is no candidate any more.
+        entries = {entry.row_id: entry for entry in index.entries([candidate.row_id for candidate in found])}
+        candidates = tuple(candidate for candidate in found if candidate.row_id in entries)
+        known = tuple(entries[candidate.row_id] for candidate in candidates)
+        text_length = len(example.text.text)
+        return cls(candidates, known, signals(candidates, known, example.ticket, now=now, text_length=text_length))
 
 
 def _share(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,13 +15,16 @@ from features.errors import (
     DeadlineExceeded,
     Forbidden,
     HistoryFull,
+    HistoryUnavailable,
     InvalidInput,
     InvalidTicket,
     MethodNotAllowed,
+    NoRelease,
     NotFound,
     Overloaded,
     PrecedentError,
     Unauthenticated,
+    Unavailable,
     UnknownCase,
     UnknownRequest,
     WrongContentType,
@@ -90,7 +93,9 @@ class Route:
         of_access = () if self.access is Access.OPEN else (Unauthenticated,)
         of_scope = (Forbidden,) if self.scope else ()
         of_body = (InvalidInput, BodyTooLarge, WrongContentType) if self.request else ()
-        return (*of_body, *of_access, *of_scope, *self.errors, PrecedentError, Overloaded, DeadlineExceeded)
+        of_load = (Overloaded, HistoryUnavailable) if self.is_guarded_by_load else ()
+        of_time = (PrecedentError, Unavailable, DeadlineExceeded)
+        return (*of_body, *of_access, *of_scope, *self.errors, *of_load, *of_time)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -101,7 +106,7 @@ ROUTES: tuple[Route, ...] = (
         request=SuggestRequest,
         answer=Suggestion,
         scope=Scope.SUGGEST,
-        errors=(InvalidTicket,),
+        errors=(InvalidTicket, NoRelease),
     ),
     Route(
         method="POST",
@@ -110,6 +115,7 @@ ROUTES: tuple[Route, ...] = (
         request=BatchRequest,
         answer=BatchAnswer,
         scope=Scope.SUGGEST,
+        errors=(NoRelease,),
     ),
     Route(
         method="POST",

@@ -10,23 +10,23 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from features.runbook_index import RunbookIndex
+
 from features.case_entries import CaseEntry
-from features.case_index import Candidate, CaseFilter, CaseIndex, CaseQuery
+from features.case_index import Candidate, CaseFilter, CaseIndex
 from features.encoder import Encoder
 from features.feature_space import Example
 from features.history import StoredCase
 from features.intake import Intake
-from features.runbook_index import RunbookIndex
 from features.text import model_text
 from features.ticket import Case, LinkType, Ticket
 from serving.collapse import collapse
-from serving.ranking import Ranker, signals
+from serving.ranking import MAX_CANDIDATES, Pool, Ranker
 from serving.reasons import Asked, case_reasons
 from serving.resolutions import ResolvedNote, resolutions
 from serving.schemas import RelatedOpen, ResolutionAnswer, RunbookAnswer, SimilarCase, Suggestion
 from serving.triage import Novelty, Prediction, Triage
 
-CANDIDATES = 200
 MAX_RELATED_OPEN = 5
 MAX_RUNBOOKS = 3
 # Runbooks are voted for by the links of the best cases; further ones say little of this ticket.
@@ -147,17 +147,14 @@ class Suggester:
         _, cosines = self.index.nearest(example.vector, Novelty.N_NEAREST, own)
         return self.triage.predict([example], [cosines.tolist()])[0]
 
-    def rank(self, example: Example, visible: CaseFilter, *, now: float, limit: int = CANDIDATES) -> list[RankedCase]:
+    def rank(
+        self, example: Example, visible: CaseFilter, *, now: float, limit: int = MAX_CANDIDATES
+    ) -> list[RankedCase]:
         """Candidates of an example, best first; ties by the newer row."""
-        query = CaseQuery(text=example.text, vector=example.vector, now=now)
-        candidates = self.index.search(query, visible, limit)
-        known = {entry.row_id: entry for entry in self.index.entries([c.row_id for c in candidates])}
-        pairs = [(c, known[c.row_id]) for c in candidates if c.row_id in known]
-        kept, entries = [c for c, _ in pairs], [e for _, e in pairs]
-        matrix = signals(kept, entries, example.ticket, now=now, text_length=len(example.text.text))
-        scores, relevance = self.ranker.score(matrix), self.ranker.relevance(matrix)
-        order = sorted(range(len(kept)), key=lambda i: (-scores[i], -kept[i].row_id))
-        return [RankedCase(kept[i], entries[i], float(scores[i]), float(relevance[i])) for i in order]
+        pool = Pool.of(self.index, example, visible, now=now, limit=limit)
+        scores, relevance = self.ranker.score(pool.matrix), self.ranker.relevance(pool.matrix)
+        order = sorted(range(len(pool.candidates)), key=lambda i: (-scores[i], -pool.candidates[i].row_id))
+        return [RankedCase(pool.candidates[i], pool.entries[i], float(scores[i]), float(relevance[i])) for i in order]
 
     def _similar_case(
         self, asked: Asked, ranked: RankedCase, cases: Mapping[int, StoredCase], duplicates: int

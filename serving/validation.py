@@ -160,14 +160,10 @@ def _path(detail: ErrorDetails, value: Any) -> tuple[list[str | int], bool]:
     """
     path: list[str | int] = []
     for part in detail["loc"]:
-        if isinstance(value, dict) and part in value:
+        try:
             value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        elif detail["type"] == "missing":
-            return [*path, part], False
-        else:
-            return path, "[key]" in detail["loc"]
+        except (KeyError, IndexError, TypeError):
+            return ([*path, part], False) if detail["type"] == "missing" else (path, "[key]" in detail["loc"])
         path.append(part)
     return path, False
 

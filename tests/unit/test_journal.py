@@ -1,0 +1,178 @@
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from features.errors import HistoryUnavailable, UnknownRequest
+from features.history import History
+from features.schema import journal_feedback, journal_suggestions
+from features.ticket import Case, Ticket
+from serving.journal import FeedbackEntry, Journal, SuggestionEntry
+from serving.schemas import Action, SeverityAnswer, SimilarCase, Suggestion, TargetAnswer
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    with closing(History.open(f"sqlite:///{tmp_path / 'history.db'}")) as opened:
+        cases = [Case(ticket=Ticket(id=f"T-{number}", subject="No login")) for number in range(3)]
+        opened.upsert(cases, masking_rules="1")
+        yield opened
+
+
+@pytest.fixture
+def journal(history: History) -> Iterator[Journal]:
+    opened = Journal(history, "default")
+    opened.start()
+    yield opened
+    opened.stop()
+
+
+def suggestion(request_id: str = "r-1", case_ids: tuple[str, ...] = ("T-1",)) -> Suggestion:
+    return Suggestion(
+        request_id=request_id,
+        release="r1",
+        index_watermark=3,
+        category=TargetAnswer(value="login", confidence=0.9, action=Action.SUGGEST),
+        severity=SeverityAnswer(
+            value=None, most_likely=None, confidence=0.0, action=Action.ABSTAIN, sev1_flag=False, sev1_risk=0.0
+        ),
+        targets={},
+        similar_cases=[
+            SimilarCase(
+                id=case_id,
+                subject="No login",
+                url=None,
+                relevance=0.9,
+                tier="strong",
+                resolved_at=None,
+                category="login",
+                resolution="Rotated the key.",
+                outcome="held",
+                duplicates=0,
+                why=[],
+            )
+            for case_id in case_ids
+        ],
+        related_open=[],
+        resolutions=[],
+        runbooks=[],
+        novel=False,
+        hidden_count=0,
+        notes=[],
+    )
+
+
+def entry(given: Suggestion, ticket: Ticket | None = None) -> SuggestionEntry:
+    asked = ticket or Ticket(subject="Cannot log in", fields={"area": "sso"}, created_at=NOW)
+    return SuggestionEntry(at=NOW, key_id="key", ticket=asked, text="Cannot log in\n", suggestion=given)
+
+
+def feedback(request_id: str = "r-1", **more: str) -> FeedbackEntry:
+    values = {"kind": "accepted", "target": "case", "ref_id": "T-1", "value": None, "by": "agent"} | more
+    return FeedbackEntry(at=NOW, key_id="key", request_id=request_id, **values)
+
+
+def rows(history: History, table) -> list:
+    with history.reading() as connection:
+        return list(connection.execute(select(table)))
+
+
+def test_a_suggestion_is_kept_whole(history: History, journal: Journal):
+    assert journal.record(entry(suggestion())).result(5) == "r-1"
+    (row,) = rows(history, journal_suggestions)
+    assert (row.request_id, row.at, row.key_id, row.release, row.change_watermark) == ("r-1", NOW, "key", "r1", 3)
+    assert row.answer == suggestion().model_dump(mode="json")
+    assert row.ticket["subject"] == "Cannot log in"
+    assert row.ticket["fields"] == {"area": "sso"}
+    assert row.ticket["created_at"] == "2026-03-01T00:00:00+00:00"
+    assert len(row.model_text_sha) == 64
+
+
+def test_a_request_id_that_is_taken_overwrites_nothing(history: History, journal: Journal):
+    first = journal.record(entry(suggestion()))
+    second = journal.record(entry(suggestion()))
+    assert first.result(5) == "r-1"
+    assert second.result(5) != "r-1"
+    assert {row.request_id for row in rows(history, journal_suggestions)} == {"r-1", second.result()}
+    kept = next(row for row in rows(history, journal_suggestions) if row.request_id == second.result())
+    assert kept.answer["request_id"] == second.result()
+
+
+def test_many_suggestions_are_kept_together(history: History, journal: Journal):
+    futures = [journal.record(entry(suggestion(f"r-{number}"))) for number in range(250)]
+    assert [future.result(5) for future in futures] == [f"r-{number}" for number in range(250)]
+    assert len(rows(history, journal_suggestions)) == 250
+
+
+def test_a_case_that_was_erased_meanwhile_does_not_come_back(history: History, journal: Journal):
+    given = suggestion(case_ids=("T-1", "T-2"))
+    history.erase("T-2")
+    journal.record(entry(given)).result(5)
+    (row,) = rows(history, journal_suggestions)
+    assert [case["id"] for case in row.answer["similar_cases"]] == ["T-1"]
+
+
+def test_erasing_a_ticket_erases_its_entries_and_its_feedback(history: History, journal: Journal):
+    journal.record(entry(suggestion("about"), Ticket(id="T-0", subject="No login"))).result(5)
+    journal.record(entry(suggestion("other"))).result(5)
+    journal.add_feedback(feedback("about"))
+    journal.add_feedback(feedback("other", ref_id="T-0"))
+    journal.add_feedback(feedback("other", ref_id="T-1"))
+    history.erase("T-0")
+    assert [row.request_id for row in rows(history, journal_suggestions)] == ["other"]
+    assert [(row.request_id, row.ref_id) for row in rows(history, journal_feedback)] == [("other", "T-1")]
+
+
+def test_stopping_writes_what_waits(history: History):
+    journal = Journal(history, "default")
+    futures = [journal.record(entry(suggestion(f"r-{number}"))) for number in range(5)]
+    journal.start()
+    journal.stop()
+    assert all(future.done() for future in futures)
+    assert len(rows(history, journal_suggestions)) == 5
+
+
+def test_a_full_queue_fails_at_once(history: History):
+    journal = Journal(history, "default")
+    given = entry(suggestion())
+    for _ in range(2_000):
+        journal.record(given)
+    with pytest.raises(HistoryUnavailable, match="journal is behind"):
+        journal.record(given).result(0)
+
+
+def test_a_database_that_is_gone_fails_the_suggestion_and_not_the_journal(
+    history: History, journal: Journal, tmp_path: Path
+):
+    history.close()
+    database = tmp_path / "history.db"
+    database.rename(tmp_path / "away.db")
+    database.mkdir()
+    with pytest.raises(HistoryUnavailable, match="does not answer"):
+        journal.record(entry(suggestion())).result(5)
+    database.rmdir()
+    (tmp_path / "away.db").rename(database)
+    assert journal.record(entry(suggestion())).result(5) == "r-1"
+
+
+def test_feedback_is_kept_once(history: History, journal: Journal):
+    journal.record(entry(suggestion())).result(5)
+    journal.add_feedback(feedback())
+    journal.add_feedback(feedback())
+    journal.add_feedback(feedback(kind="wrong"))
+    kept = rows(history, journal_feedback)
+    assert [(row.kind, row.target, row.ref_id, row.value, row.by_whom) for row in kept] == [
+        ("accepted", "case", "T-1", None, "agent"),
+        ("wrong", "case", "T-1", None, "agent"),
+    ]
+
+
+def test_feedback_for_an_unknown_request_is_refused(journal: Journal):
+    with pytest.raises(UnknownRequest, match="no suggestion 'r-9'") as caught:
+        journal.add_feedback(feedback("r-9"))
+    assert caught.value.field == "request_id"
