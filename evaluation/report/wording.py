@@ -37,10 +37,12 @@ def percent(share: float, n: int = 0) -> str:
     --------
     >>> percent(0.642).replace(chr(0x202F), " "), percent(0.642, 4000).replace(chr(0x202F), " ")
     ('64 %', '64.2 %')
-    >>> percent(0.998).replace(chr(0x202F), " ")
-    '99.8 %'
+    >>> percent(0.998).replace(chr(0x202F), " "), percent(0.0001).replace(chr(0x202F), " ")
+    ('99.8 %', '<0.1 %')
     """
     value = 100.0 * share
+    if 0 < value < 0.05 or 99.95 <= value < 100:
+        return f"{'<0.1' if value < 1 else '>99.9'}{_NARROW}%"
     exact = n >= _MANY or (0 < value < 1) or (99 < value < 100)
     return f"{value:.{1 if exact else 0}f}{_NARROW}%"
 
