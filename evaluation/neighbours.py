@@ -14,6 +14,8 @@ def nearest_cosines(
     reference: Sequence[NDArray[np.float32]], queries: Sequence[NDArray[np.float32]], *, k: int
 ) -> NDArray[np.float32]:
     """Cosines of the k nearest reference vectors of each query, shape (n_queries, min(k, n_reference)), falling."""
+    if not len(reference) or not len(queries):
+        return np.empty((len(queries), 0), dtype=np.float32)
     matrix = np.stack(reference)
     k = min(k, len(matrix))
     out = []

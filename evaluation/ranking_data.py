@@ -8,48 +8,29 @@ from datetime import datetime
 import numpy as np
 
 from evaluation.dataset import RankingGroup
-from features.case_index import CaseFilter, CaseIndex, CaseQuery
+from features.case_index import CaseFilter, CaseIndex
 from features.feature_space import Example
-from serving.ranking import signals
-
-CANDIDATES = 200
+from serving.ranking import Pool
 
 
-def ranking_group(
-    index: CaseIndex, example: Example, *, created_at: datetime, row_id: int, matches: frozenset[int]
-) -> RankingGroup:
+def ranking_group(index: CaseIndex, example: Example, *, created_at: datetime, matches: frozenset[int]) -> RankingGroup:
     """Candidates of a ticket among the cases created before it.
 
     Parameters
     ----------
     created_at : datetime
-        Aware; only older cases are candidates.
-    row_id : int
-        The ticket's own row, which is no candidate.
+        Aware; only older cases are candidates, so that the ticket itself is none.
     matches : frozenset of int
         Rows known to be the same problem; empty for a ticket without links.
     """
     now = created_at.timestamp()
-    query = CaseQuery(text=example.text, vector=example.vector, now=now)
-    candidates = [
-        candidate
-        for candidate in index.search(query, CaseFilter(created_before=created_at), CANDIDATES)
-        if candidate.row_id != row_id
-    ]
-    entries = {entry.row_id: entry for entry in index.entries([c.row_id for c in candidates])}
-    pairs = [(c, entries[c.row_id]) for c in candidates if c.row_id in entries]
-    rows = np.array([c.row_id for c, _ in pairs], dtype=np.int64)
+    pool = Pool.of(index, example, CaseFilter(created_before=created_at), now=now)
+    rows = np.array([candidate.row_id for candidate in pool.candidates], dtype=np.int64)
     return RankingGroup(
         created_at=now,
         row_ids=rows,
-        matrix=signals(
-            [c for c, _ in pairs],
-            [e for _, e in pairs],
-            example.ticket,
-            now=now,
-            text_length=len(example.text.text),
-        ),
-        is_match=np.array([row in matches for row in rows.tolist()], dtype=np.bool_),
+        matrix=pool.matrix,
+        is_match=np.isin(rows, list(matches)),
         n_matches=len(matches),
     )
 
@@ -64,7 +45,9 @@ def duplicate_clusters(pairs: Iterable[tuple[int, int]]) -> Mapping[int, frozens
     """
     members: dict[int, set[int]] = {}
     for a, b in pairs:
-        joined = members.get(a, {a}) | members.get(b, {b})
-        for row in joined:
-            members[row] = joined
+        smaller, larger = sorted((members.setdefault(a, {a}), members.setdefault(b, {b})), key=len)
+        if smaller is not larger:
+            larger |= smaller
+            for row in smaller:
+                members[row] = larger
     return {row: frozenset(group) for row, group in members.items()}

@@ -112,7 +112,6 @@ def _groups(
                     index,
                     data.rows.examples[i],
                     created_at=at,
-                    row_id=stored.row_id,
                     matches=earlier,
                 )
             )
@@ -139,7 +138,6 @@ def _unlinked(
                     index,
                     data.rows.examples[i],
                     created_at=at,
-                    row_id=data.cases[i].row_id,
                     matches=frozenset(),
                 )
             )
