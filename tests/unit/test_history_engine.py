@@ -76,6 +76,7 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_erased_words_are_not_left_in_any_file(tmp_path: Path) -> None:
     marker = "marmot-in-the-invoice"
     history = History.open(f"sqlite:///{tmp_path}/history.db")
+    other = History.open(f"sqlite:///{tmp_path}/history.db")  # while it is open, the log stays
     cases = [Case(ticket=Ticket(id=f"{i}", description=f"other {i} " * 400)) for i in range(50)]
     cases.append(Case(ticket=Ticket(id="gone", subject=marker, description=f"{marker} " * 2000)))
     history.upsert(cases, masking_rules="1")
@@ -83,7 +84,9 @@ def test_erased_words_are_not_left_in_any_file(tmp_path: Path) -> None:
     assert any(marker.encode() in path.read_bytes() for path in tmp_path.iterdir())
     history.erase("gone")
     assert not any(marker.encode() in path.read_bytes() for path in tmp_path.iterdir())
+    assert other.count().tickets == 50
     history.close()
+    other.close()
 
 
 def test_an_erasure_does_not_wait_for_a_reader(tmp_path: Path) -> None:
