@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from features.errors import SettingsInvalid
+from features.ticket import SEVERITIES
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -44,7 +46,7 @@ class TrainingParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     train_share: Share = 0.6
     calibration_share: Share = 0.2
     min_df: Annotated[int, Field(ge=3)] = 3
@@ -65,19 +67,41 @@ class TrainingParams(BaseModel):
     strong_precision: Share = 0.9
     possible_precision: Share = 0.5
 
+    @field_validator("calibration_share")
+    @classmethod
+    def _leaves_a_test_part(cls, share: float, info: ValidationInfo) -> float:
+        if info.data.get("train_share", 0.0) + share >= 1:
+            raise ValueError("train_share and calibration_share together must leave a part to test on")
+        return share
 
-def load_params(path: Path | None, *, seed: int) -> TrainingParams:
+    @field_validator("costs")
+    @classmethod
+    def _is_a_cost_table(cls, costs: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+        n = len(SEVERITIES)
+        if len(costs) != n or any(len(row) != n for row in costs):
+            raise ValueError(f"costs must be {n} rows of {n} numbers, sev1 to sev4")
+        if any(not 0 <= cost < inf for row in costs for cost in row) or any(costs[i][i] for i in range(n)):
+            raise ValueError("costs must be at least 0, and 0 where the answer is true")
+        return costs
+
+
+def load_params(path: Path | None, *, seed: int | None = None) -> TrainingParams:
     """Read parameters from a TOML file; without one, the defaults.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Wins over the file's.
 
     Raises
     ------
     SettingsInvalid
         If the file is not TOML, a key is unknown or a value is out of bounds; names the key and the value.
     """
-    values: dict[str, Any] = {"seed": seed}
     try:
-        if path is not None:
-            values |= tomllib.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
+        if seed is not None:
+            values["seed"] = seed
         return TrainingParams.model_validate(values)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsInvalid(f"The parameter file {path} is not valid TOML: {error}; mend it.") from None

@@ -12,7 +12,7 @@ from typing import Any
 
 from evaluation.backtest import Backtest, backtest
 from evaluation.dataset import FittedTriage
-from evaluation.report.misclassification import MisclassificationReport
+from evaluation.report.contents import MisclassificationReport
 from features.case_index import CaseIndex
 from features.encoder import Encoder, HashingEncoder, load_encoder
 from features.history import History
@@ -150,7 +150,9 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     )
     triage = fit_triage(rows.take(split.train), rows.take(split.calibration), params)
     seen = [*split.train, *split.calibration]
-    statistics = LexicalStatistics.fit_texts([rows.examples[i].text for i in seen])
+    statistics = LexicalStatistics.fit_texts(
+        [rows.examples[i].text for i in seen], [rows.examples[i].ticket.customer for i in seen]
+    )
     with closing(CaseIndex.open(index_folder, encoder, statistics)) as index:
         index.replay(history)
         index.snapshot()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,10 +29,10 @@ class Split:
 
 
 def time_split(created: Sequence[datetime | None], *, train_share: float, calibration_share: float, seed: int) -> Split:
-    """Split rows by their creation time.
+    """Split rows by their creation time; rows of the same time stay in one part.
 
-    Rows without a date go to the training part when most rows are dated; when fewer than half are, order means
-    nothing and all rows are drawn by seed.
+    Rows without a date go to the training part when most rows are dated. Where fewer than half are, or where all have
+    nearly the same date, order means nothing and all rows are drawn by seed.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def time_split(created: Sequence[datetime | None], *, train_share: float, calibr
     Raises
     ------
     NotEnoughData
-        If there are fewer than 40 rows.
+        If there are fewer than 40 rows, or the shares leave a part without any.
     """
     n = len(created)
     if n < MIN_TICKETS:
@@ -51,17 +52,33 @@ def time_split(created: Sequence[datetime | None], *, train_share: float, calibr
             f"There are {n} labelled tickets; training needs at least {MIN_TICKETS} to fit, calibrate and test: "
             "import more history."
         )
-    dated = [i for i in range(n) if created[i] is not None]
-    if len(dated) < n / 2:
-        order = [int(i) for i in np.random.default_rng(seed).permutation(n)]
-        undated: list[int] = []
-    else:
-        order = sorted(dated, key=lambda i: (created[i], i))
-        undated = [i for i in range(n) if created[i] is None]
-    first, second = round(len(order) * train_share), round(len(order) * (train_share + calibration_share))
+    dated = sorted((at, i) for i, at in enumerate(created) if at is not None)
+    if len(dated) >= n / 2:
+        times = [at for at, _ in dated]
+        # The first row of the time that the share falls on: a later part never holds a time of an earlier one.
+        first, second = (bisect_left(times, times[edge]) for edge in _edges(len(dated), train_share, calibration_share))
+        if 0 < first < second:
+            order = [i for _, i in dated]
+            undated = [i for i, at in enumerate(created) if at is None]
+            return Split(
+                train=tuple(sorted(undated + order[:first])),
+                calibration=tuple(order[first:second]),
+                test=tuple(order[second:]),
+                cut=times[second],
+            )
+    drawn = [int(i) for i in np.random.default_rng(seed).permutation(n)]
+    first, second = _edges(n, train_share, calibration_share)
     return Split(
-        train=tuple(sorted(undated + order[:first])),
-        calibration=tuple(order[first:second]),
-        test=tuple(order[second:]),
-        cut=created[order[second]] if len(dated) >= n / 2 else None,
+        train=tuple(sorted(drawn[:first])), calibration=tuple(drawn[first:second]), test=tuple(drawn[second:]), cut=None
     )
+
+
+def _edges(n: int, train_share: float, calibration_share: float) -> tuple[int, int]:
+    """Where calibration and testing begin, among n rows in order."""
+    first, second = round(n * train_share), round(n * (train_share + calibration_share))
+    if not 0 < first < second < n:
+        raise NotEnoughData(
+            f"Of {n} tickets a train_share of {train_share:g} and a calibration_share of {calibration_share:g} leave a "
+            "part without any: choose other shares, or import more history."
+        )
+    return first, second
