@@ -18,6 +18,7 @@ _BLOCKS = frozenset(
     | {"decisionItem", "expand", "nestedExpand", "mediaSingle", "mediaGroup", "blockCard", "embedCard"}
 )
 _BULLETS = {"bulletList": "- ", "taskList": "- ", "decisionList": "- "}
+_LISTS = frozenset({*_BULLETS, "orderedList"})
 
 
 def adf_text(field: str, document: Mapping[str, Any]) -> str:
@@ -47,11 +48,11 @@ def _node(field: str, node: Any, depth: int) -> Iterator[str]:
         raise RowFault(field, f"The {field} is a document nested more than {_MAX_DEPTH} levels deep.")
     if not isinstance(node, Mapping):
         return
-    kind = node.get("type")
+    kind = str(node.get("type"))
     yield _leaf(kind, node, _attributes(node))
     children = node.get("content")
     children = children if isinstance(children, list) else []
-    if kind in _BULLETS or kind == "orderedList":
+    if kind in _LISTS:
         yield from _items(field, node, children, depth)
     else:
         for number, child in enumerate(children):
@@ -68,18 +69,18 @@ def _items(field: str, node: Mapping[str, Any], children: list[Any], depth: int)
     first = _attributes(node).get("order")
     first = first if isinstance(first, int) else 1
     for number, child in enumerate(children, start=first):
-        text = "".join(_node(field, child, depth + 1)).strip("\n")
-        if isinstance(child, Mapping) and child.get("type") in {*_BULLETS, "orderedList"}:
-            yield _indented(text)  # Cloud puts nested task lists beside the items, not into them
-        else:
-            yield _BULLETS.get(str(node.get("type")), f"{number}. ") + _indented(text).lstrip()
+        text = _indented("".join(_node(field, child, depth + 1)))
+        # Cloud puts nested task lists beside the items, not into them.
+        is_list = isinstance(child, Mapping) and str(child.get("type")) in _LISTS
+        if text:
+            yield text if is_list else _BULLETS.get(str(node.get("type")), f"{number}. ") + text.lstrip()
 
 
 def _indented(text: str) -> str:
     return "".join(f"  {line}\n" for line in text.split("\n") if line)
 
 
-def _leaf(kind: Any, node: Mapping[str, Any], attributes: Mapping[str, Any]) -> str:
+def _leaf(kind: str, node: Mapping[str, Any], attributes: Mapping[str, Any]) -> str:
     """What a node says itself, apart from its content."""
     if kind == "text":
         text = str(node.get("text", ""))
@@ -94,7 +95,7 @@ def _leaf(kind: Any, node: Mapping[str, Any], attributes: Mapping[str, Any]) -> 
     names = {"mention": "text", "status": "text", "emoji": "shortName", "media": "alt", "mediaInline": "alt"}
     if kind in ("inlineCard", "blockCard", "embedCard"):
         names[kind] = "url"
-    value = attributes.get(names.get(str(kind), ""))
+    value = attributes.get(names.get(kind, ""))
     if kind == "emoji":
         value = attributes.get("text") or value
     return str(value) if value else ""

@@ -6,11 +6,14 @@ records are cut out first, by the rules of that module's default dialect, and pa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
 from features.sources.open_text import MAX_ROW_CHARS
+
+_QUOTED = re.compile(r'[^"]*(?:""[^"]*)*')
 
 
 class Record(NamedTuple):
@@ -92,9 +95,7 @@ class _Scanner:
             elif self._at is _At.FIELD:
                 at = self._skip_plain(piece, at)
             elif self._at is _At.QUOTED:
-                end = piece.find('"', at)
-                at = len(piece) if end < 0 else end + 1
-                self._at = _At.QUOTED if end < 0 else _At.QUOTE_IN_QUOTED
+                at = self._skip_quoted(piece, at)
             else:
                 at = self._after_quote(piece, at)
         return self._at is not _At.QUOTED
@@ -113,6 +114,12 @@ class _Scanner:
             return opening + 2
         self._at = _At.FIELD_START if piece.endswith(self._delimiter) else _At.FIELD
         return len(piece)
+
+    def _skip_quoted(self, piece: str, at: int) -> int:
+        end = _QUOTED.match(piece, at).end()  # type: ignore[union-attr]  # it matches the empty string too
+        if end < len(piece):
+            self._at = _At.QUOTE_IN_QUOTED
+        return end + 1
 
     def _after_quote(self, piece: str, at: int) -> int:
         if piece[at] == '"':
