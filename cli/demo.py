@@ -103,7 +103,7 @@ def _train_if_needed(settings: Settings) -> tuple[str, Path]:
     from training.run import train
 
     with progress("Embedding tickets") as bar:
-        made = train(settings, load_params(None, seed=0), say=lambda line: say(f"   {line}"), bar=bar)
+        made = train(settings, load_params(None), say=lambda line: say(f"   {line}"), bar=bar)
     promote(settings, made.release_id, force=True)
     for line in made.headlines:
         say(f"   {line}")

@@ -10,7 +10,7 @@ from cli.common import json_option, print_json, progress, say, settings_of, work
 
 
 @click.command()
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything drawn.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=None, help="Seed of everything drawn (default: 0).")
 @click.option(
     "--params",
     "params_file",
@@ -19,7 +19,7 @@ from cli.common import json_option, print_json, progress, say, settings_of, work
 )
 @workspace_option
 @json_option
-def train(seed: int, params_file: Path | None, workspace: Path | None, as_json: bool) -> None:
+def train(seed: int | None, params_file: Path | None, workspace: Path | None, as_json: bool) -> None:
     """Learn category, severity and ranking from the history, score them on the newest tickets, record the run.
 
     The release becomes the challenger: 'precedent promote' serves it.

@@ -50,4 +50,5 @@ def duplicate_clusters(pairs: Iterable[tuple[int, int]]) -> Mapping[int, frozens
             larger |= smaller
             for row in smaller:
                 members[row] = larger
-    return {row: frozenset(group) for row, group in members.items()}
+    frozen = {id(group): frozenset(group) for group in members.values()}
+    return {row: frozen[id(group)] for row, group in members.items()}

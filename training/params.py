@@ -48,7 +48,7 @@ class TrainingParams(BaseModel):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     train_share: Share = 0.6
-    calibration_share: Share = 0.2
+    calibration_share: Annotated[Share, Field(validate_default=True)] = 0.2
     min_df: Annotated[int, Field(ge=3)] = 3
     max_terms: Annotated[int, Field(ge=100)] = 300_000
     dense_weight: Annotated[float, Field(ge=0)] = 1.5
@@ -109,6 +109,7 @@ def load_params(path: Path | None, *, seed: int | None = None) -> TrainingParams
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise SettingsInvalid(
-            f"Training parameter {name} is wrong: {first['msg']} (got {first['input']!r}); mend it in {path}.",
+            f"Training parameter {name} is wrong: {first['msg'].removeprefix('Value error, ')} "
+            f"(got {first['input']!r}); mend it in {path}.",
             field=name,
         ) from None

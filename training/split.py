@@ -27,6 +27,15 @@ class Split:
     test: tuple[int, ...]
     cut: datetime | None
 
+    def renumbered(self, numbers: Sequence[int]) -> Split:
+        """The same split in terms of other row numbers: row i becomes ``numbers[i]``."""
+        return Split(
+            train=tuple(numbers[i] for i in self.train),
+            calibration=tuple(numbers[i] for i in self.calibration),
+            test=tuple(numbers[i] for i in self.test),
+            cut=self.cut,
+        )
+
 
 def time_split(created: Sequence[datetime | None], *, train_share: float, calibration_share: float, seed: int) -> Split:
     """Split rows by their creation time; rows of the same time stay in one part.
