@@ -160,9 +160,7 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     known = [rows.examples[i].vector for i in seen]
     return Fitted(
         data=data,
-        split=Split(
-            *(tuple(labelled[i] for i in part) for part in (split.train, split.calibration, split.test)), split.cut
-        ),
+        split=split.renumbered(labelled),
         triage=triage,
         statistics=statistics,
         ranker=ranker,
