@@ -1,0 +1,111 @@
+"""Phone numbers in text, told from dates, hex dumps, ids and time zones.
+
+A cheap pattern proposes, the number plans of phonenumbers decide. phonenumbers' own matcher costs milliseconds a
+ticket, and in logs it finds numbers everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import phonenumbers
+
+from features.linear_regex import Edit, Pattern, Span, decode
+
+PHONE = b"<PHONE>"
+
+_SEP = r"[ ().\x{a0}/-]"
+_INTERNATIONAL = rf"\+\(?[1-9](?:{_SEP}{{0,3}}[0-9]){{6,14}}\b"
+_WITH_00 = rf"\b00[1-9][0-9]{{0,2}}{_SEP}{{1,2}}(?:[0-9]{_SEP}{{0,2}}){{5,11}}[0-9]\b"
+_AMERICAN = r"(?:\b1[ .-])?\(?\b[2-9][0-9]{2}(?:\) ?|[ .-])[0-9]{3}[ .-][0-9]{4}\b"
+_NATIONAL = r"\(?\b0[0-9]{1,5}\)?(?:[ /-]{1,3}[0-9]{1,8}){1,6}\b"
+_CUE = (
+    r"\b(?:tel(?:e(?:fon|phone|fono)|éfono)?|tél(?:éphone)?|(?:mobile|cell|office|direct|home|work|my)?[ -]?phone"
+    r"|mobile|mobil|móvil|handy|fax|whatsapp|hotline|durchwahl|rückruf(?:nummer)?|portable"
+    r"|call(?: me| us)?(?: back)? (?:at|on)|reach (?:me|us) (?:at|on)|ring me on)"
+    r"(?:nummer|[ -]?(?:no|nr|number|num))?[.:#]{0,2}(?: (?:is|ist|est|es|at|on|unter|au|al))?[ :(]{0,4}"
+)
+PHONE_TRIGGER = (
+    rf"(?i)\+\(?[1-9]{_SEP}{{0,3}}[0-9]|\b00[1-9][0-9]{{0,2}}{_SEP}"
+    r"|[2-9][0-9]{2}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}\b"
+    rf"|\b0[0-9]{{1,5}}\)?[ /-]{{1,3}}[0-9]{{1,8}}[ /-]?[0-9]|{_CUE}[0-9]"
+)
+_PHONE = Pattern(rf"{_INTERNATIONAL}|{_WITH_00}|{_AMERICAN}|{_NATIONAL}")
+_CUED_PHONE = Pattern(rf"(?i){_CUE}([0-9](?:{_SEP}{{0,2}}[0-9]){{5,14}})\b")
+
+_DATE = Pattern(
+    r"\(?(?:(?:19|20)[0-9]{2}[-/. ][0-9]{1,2}[-/. ][0-9]{1,2}(?:[^0-9].*)?"
+    r"|[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:19|20)?[0-9]{2}(?:[^0-9].*)?|[0-9]{6} [0-9]{6}.*)"
+)
+# An id, a time or an address goes on after the digits, and so does a dump (`8a 01 54 16 96 c2`).
+_GOES_ON = Pattern(r"^(?:[:_=/@]|[-.,][0-9]| [0-9A-Fa-f]{2}\b)")
+_HEX_BEFORE = Pattern(r"[0-9a-fA-F]{2} {1,2}[0-9a-fA-F]{2} {1,2}$")
+_MIN_NATIONAL_DIGITS = 9
+# Number plans with a leading zero that a number without a country code is tried against.
+_REGIONS = ("DE", "GB", "FR", "IT", "AT", "CH", "NL", "BE")
+# A number that is followed by another number (`+1 202 555 0104 14 times`) is tried without its last groups.
+_MAX_SHORTENED = 3
+
+
+def phones(data: bytes) -> list[Edit]:
+    """Phone numbers: with a country code, in a national form that a number plan knows, or announced as one."""
+    found = [span for start, end in _PHONE.spans(data) if (span := _phone(data, start, end))]
+    for spans in _CUED_PHONE.matches(data):
+        start, end = spans[1]
+        if not _DATE.fits(data[start:end]) and data[end : end + 1] not in (b":", b"."):
+            found.append((start, end))
+    return [(start, end, PHONE) for start, end in sorted(found)]
+
+
+def _phone(data: bytes, start: int, end: int) -> Span | None:
+    before = data[start - 1 : start]
+    if before.isascii() and before not in b" \t\r\n(:,;\"'<>*|[":
+        return None
+    is_phone = _is_international if data.startswith((b"+", b"00"), start) else _is_national
+    return next((span for span in _shortened(data, start, end) if is_phone(data, *span)), None)
+
+
+def _shortened(data: bytes, start: int, end: int) -> Iterator[Span]:
+    """The candidate, and what is left of it when the groups at its end belong to something else."""
+    next_number = data.find(b" 0", start + _MIN_NATIONAL_DIGITS, end)
+    if next_number > 0 and _n_digits(data[start:next_number]) >= _MIN_NATIONAL_DIGITS:
+        end = next_number
+    for _ in range(_MAX_SHORTENED + 1):
+        yield start, end
+        end = max(data.rfind(b" ", start, end), start)
+
+
+def _is_international(data: bytes, start: int, end: int) -> bool:
+    written = "+" + decode(data[start:end]).removeprefix("00").removeprefix("+")
+    try:
+        number = phonenumbers.parse(written, None)
+    except phonenumbers.NumberParseException:
+        return False
+    # Written without a single blank it may be anything that a plus sign precedes: then it must exist.
+    is_bare = written[1:].isdigit()
+    return bool(phonenumbers.is_valid_number(number) if is_bare else phonenumbers.is_possible_number(number))
+
+
+def _is_national(data: bytes, start: int, end: int) -> bool:
+    written = data[start:end]
+    goes_on = _GOES_ON.occurs(data[end : end + 4]) or _HEX_BEFORE.occurs(data[max(0, start - 8) : start])
+    if goes_on or data[start - 1 : start] == b":" or _DATE.fits(written):
+        return False
+    if _n_digits(written) < _MIN_NATIONAL_DIGITS:
+        return False
+    text = decode(written)
+    if text.startswith(("0", "(0")):
+        return any(_is_valid(text, region) for region in _REGIONS)
+    # 555 is the exchange of invented American numbers.
+    return "555" in text or _is_valid(text, "US")
+
+
+def _n_digits(written: bytes) -> int:
+    return sum(map(str.isdigit, decode(written)))
+
+
+def _is_valid(written: str, region: str) -> bool:
+    try:
+        return bool(phonenumbers.is_valid_number(phonenumbers.parse(written, region)))
+    except phonenumbers.NumberParseException:
+        return False

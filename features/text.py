@@ -1,0 +1,203 @@
+"""A ticket's text as models read it.
+
+In order: Unicode repaired, quoted mail and signatures dropped, stack traces and logs reduced, volatile tokens replaced,
+blanks and repeated lines dropped, length bounded. The same rules run in training and serving; a change of any of them
+is a new ``RULES_VERSION``, which is part of every vector's key (DESIGN, decision 1). docs/text.md gives the reasons.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import ftfy
+from ftfy import fixes
+from ftfy.badness import is_bad
+
+from features.identifiers import find_identifiers
+from features.linear_regex import encode
+from features.logs import TELLING, reduce_logs
+from features.mail import own_lines, plain_subject
+from features.ticket import Author, Ticket
+from features.traces import reduce_traces
+from features.volatile import without_volatile
+
+RULES_VERSION = "1"
+MAX_SUBJECT_CHARS = 300
+MAX_BODY_CHARS = 4000
+
+# Of a huge text only its ends and its telling lines are read: 5 MB of log say in 60,000 characters what they are.
+_READ_HEAD, _READ_TAIL, _READ_LINES, _READ_LINE = 40_000, 16_000, 40, 200
+_BODY_HEAD, _BODY_TAIL = 2_600, 700
+# Each step can uncover work for an earlier one (a signature behind a cut, a time stamp left by a trace). Texts settle
+# in one or two passes; the bound is for hostile ones.
+_MAX_PASSES = 8
+
+_FIXES = ftfy.TextFixerConfig(explain=False)
+# Control characters but the line end; soft hyphen, zero-width and direction marks; odd blanks become plain ones.
+_CHARACTERS: dict[int, str | None] = {
+    **dict.fromkeys(
+        [*range(32), *range(127, 160), 0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF]
+    ),
+    **dict.fromkeys([0x09, 0x0B, 0x0C, 0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " "),
+    **dict.fromkeys([0x0A, 0x0D, 0x85, 0x2028, 0x2029], "\n"),
+}
+_MIN_REPEATED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ModelText:
+    """What models read of a ticket: at most ``MAX_SUBJECT_CHARS`` and ``MAX_BODY_CHARS`` characters."""
+
+    subject: str
+    body: str
+
+    @property
+    def text(self) -> str:
+        """Subject and body in one text, as the encoder reads them."""
+        return f"{self.subject}\n{self.body}"
+
+
+def model_text(ticket: Ticket) -> ModelText:
+    """Turn a ticket into model text.
+
+    Parameters
+    ----------
+    ticket : Ticket
+        Its subject and description are read; where the description is blank, the customer's messages before the first
+        answer stand in for it.
+
+    Returns
+    -------
+    ModelText
+        Depends on the ticket alone; model text of model text is the same. No string raises.
+
+    Examples
+    --------
+    >>> model_text(Ticket(subject="Re: Export fails", description="CBL-7001 since 09:14, req_8f2c91ab\\nThanks,\\nAnn"))
+    ModelText(subject='Export fails', body='CBL-7001 since time, req_id')
+    """
+    subject = _settled(_clean_subject, _repaired(ticket.subject[:_READ_HEAD]))
+    # The first pass alone sees whether the mail was forwarded.
+    body = _clean_body(_repaired(_windowed(opening_text(ticket))), ticket.subject[:MAX_SUBJECT_CHARS])
+    return ModelText(subject, _settled(_clean_body, body))
+
+
+def opening_text(ticket: Ticket) -> str:
+    """The description, or else what the customer wrote before the first answer."""
+    if ticket.description.strip():
+        return ticket.description
+    texts: list[str] = []
+    for message in ticket.messages:
+        if message.by is not Author.CUSTOMER:
+            break
+        texts.append(message.text)
+    return "\n".join(texts)
+
+
+def identifiers(ticket: Ticket) -> tuple[str, ...]:
+    """Error codes, exception classes and top frames of a ticket: what names its problem.
+
+    Returns
+    -------
+    tuple of str
+        Distinct, in the order above, at most 24.
+    """
+    lines = _repaired(_windowed(opening_text(ticket))).split("\n")
+    return find_identifiers([_repaired(ticket.subject[:MAX_SUBJECT_CHARS]), *lines])
+
+
+def _windowed(text: str) -> str:
+    """A huge text's head, telling lines and tail."""
+    if len(text) <= _READ_HEAD + _READ_TAIL:
+        return text
+    middle = text[_READ_HEAD:-_READ_TAIL]
+    return "\n".join([text[:_READ_HEAD], *_telling_lines(middle, _READ_LINES), text[-_READ_TAIL:]])
+
+
+def _telling_lines(text: str, n_lines: int) -> Iterator[str]:
+    data = encode(text)
+    done = 0
+    for start, _ in TELLING.spans(data):
+        if n_lines == 0:
+            return
+        if start < done:
+            continue
+        line_start = max(data.rfind(b"\n", done, start) + 1, done, start - _READ_LINE)
+        done = data.find(b"\n", start)
+        done = len(data) if done < 0 else done
+        n_lines -= 1
+        yield data[line_start : min(done, start + _READ_LINE)].decode("utf-8", "ignore").strip()
+
+
+def _repaired(text: str) -> str:
+    """Mojibake undone, entities and escapes resolved, look-alikes folded, nothing left that does not print."""
+    if not text.isascii():
+        # Joins the halves of surrogate pairs and drops lone ones.
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+        # ftfy's search for the encoding costs 0.1 ms a line, and finds nothing where nothing looks bad.
+        text = ftfy.fix_text(text, _FIXES) if is_bad(text) else text
+        for fix in (fixes.uncurl_quotes, fixes.fix_latin_ligatures, fixes.fix_character_width):
+            text = fix(text)
+        text = unicodedata.normalize("NFC", text)
+    if "\x1b" in text:
+        text = fixes.remove_terminal_escapes(text)
+    if "&" in text and ";" in text and "<" not in text:
+        text = fixes.unescape_html(text)
+    return text.replace("\r\n", "\n").translate(_CHARACTERS)
+
+
+def _settled(step: Callable[[str], str], text: str) -> str:
+    """Apply a step until it changes nothing more."""
+    for _ in range(_MAX_PASSES):
+        done = step(text)
+        if done == text:
+            break
+        text = done
+    return text
+
+
+def _clean_subject(subject: str) -> str:
+    line = " ".join(plain_subject(_repaired(subject)).split())
+    return _cut(" ".join(without_volatile(line).split()), MAX_SUBJECT_CHARS)
+
+
+def _clean_body(body: str, subject: str = "") -> str:
+    lines = reduce_logs(reduce_traces(own_lines(_repaired(body).split("\n"), subject)))
+    return _bounded(_tidy(without_volatile("\n".join(lines))))
+
+
+def _tidy(text: str) -> str:
+    """Single blanks, no blank lines, no line twice (a log repeats itself)."""
+    seen: set[str] = set()
+    kept: list[str] = []
+    for raw in text.split("\n"):
+        line = " ".join(raw.split())
+        if not line or line in seen:
+            continue
+        if len(line) >= _MIN_REPEATED:
+            seen.add(line)
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def _bounded(body: str) -> str:
+    """The head, telling lines of the middle, and the tail."""
+    if len(body) <= MAX_BODY_CHARS:
+        return body
+    head = _cut(body, _BODY_HEAD)
+    tail = body[-_BODY_TAIL:]
+    tail = tail[tail.find("\n") + 1 :] if "\n" in tail[:-1] else tail
+    middle = body[len(head) : len(body) - len(tail)]
+    room = MAX_BODY_CHARS - len(head) - len(tail) - 2
+    telling = _cut("\n".join(_telling_lines(middle, room // 40)), room)
+    return "\n".join(part for part in (head, telling, tail) if part)
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most ``limit`` characters, ending between words where there are words."""
+    if len(text) <= limit:
+        return text
+    end = max(text.rfind(" ", limit // 2, limit + 1), text.rfind("\n", limit // 2, limit + 1))
+    return text[: end if end > 0 else limit].rstrip()
