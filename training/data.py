@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-from features.text import model_text
 
 from evaluation.dataset import LabelledRows
 from features.encoder import Encoder
 from features.errors import NotEnoughData
 from features.feature_space import Example
 from features.history import History, StoredCase
+from features.structured import indicators
+from features.text import model_text
 from features.vectors import embed_cases
 
 Progress = Callable[[int, int], None]
@@ -23,7 +23,8 @@ Progress = Callable[[int, int], None]
 class TrainingData:
     """Cases and their labelled rows, one row a case, in order of row id.
 
-    ``content_hash`` identifies the data: every row id with its change number, so any later change shows.
+    ``content_hash`` identifies what is learned from, whatever history it comes from: ids, times, model texts, fields,
+    labels and links. ``last_change`` is the history's change number when it was read.
     """
 
     cases: tuple[StoredCase, ...]
@@ -41,6 +42,11 @@ class TrainingData:
 def load_training_data(history: History, encoder: Encoder, progress: Progress | None = None) -> TrainingData:
     """Read every ticket of a history and embed what is not embedded yet.
 
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with the number of tickets that are embedded, and of all.
+
     Raises
     ------
     NotEnoughData
@@ -50,22 +56,50 @@ def load_training_data(history: History, encoder: Encoder, progress: Progress | 
     cases = tuple(history.iter_cases())
     if not cases:
         raise NotEnoughData("The history holds no tickets: import some with 'precedent import tickets'.")
-    vectors = embed_cases(history, encoder, cases, progress=progress)
-    digest = hashlib.sha256()
-    for stored in cases:
-        digest.update(f"{stored.row_id}:{stored.change}\n".encode())
+    vectors = embed_cases(history, encoder, cases, progress=_counting(progress, len(cases)) if progress else None)
+    examples = tuple(
+        Example(stored.case.ticket, model_text(stored.case.ticket), vectors[i]) for i, stored in enumerate(cases)
+    )
     names = sorted({name for stored in cases for name in stored.case.outcome.targets})
     return TrainingData(
         cases=cases,
         rows=LabelledRows(
-            examples=tuple(
-                Example(stored.case.ticket, model_text(stored.case.ticket), vectors[i])
-                for i, stored in enumerate(cases)
-            ),
+            examples=examples,
             categories=tuple(stored.case.outcome.category for stored in cases),
             severities=tuple(stored.case.outcome.severity for stored in cases),
             targets={name: tuple(stored.case.outcome.targets.get(name) for stored in cases) for name in names},
         ),
-        content_hash=digest.hexdigest(),
+        content_hash=_content_hash(cases, examples),
         last_change=last_change,
     )
+
+
+def _counting(progress: Progress, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def advance(n: int) -> None:
+        nonlocal done
+        done += n
+        progress(done, total)
+
+    return advance
+
+
+def _content_hash(cases: Sequence[StoredCase], examples: Sequence[Example]) -> str:
+    digest = hashlib.sha256()
+    for stored, example in zip(cases, examples, strict=True):
+        ticket, outcome = stored.case.ticket, stored.case.outcome
+        read = [
+            stored.case.system,
+            stored.case.id,
+            ticket.created_at,
+            example.text.text,
+            *sorted(indicators(ticket)),
+            ticket.customer,
+            outcome.category,
+            outcome.severity,
+            *sorted(outcome.targets.items()),
+            *sorted((link.type, link.id) for link in stored.case.links),
+        ]
+        digest.update(repr(read).encode() + b"\n")
+    return digest.hexdigest()
