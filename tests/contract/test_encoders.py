@@ -1,5 +1,6 @@
 """What every encoder must do."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,9 @@ def test_equal_texts_get_equal_vectors_and_others_differ(vectors: np.ndarray) ->
 def test_a_short_text_does_not_feel_a_long_neighbour(encoder: Encoder) -> None:
     together = encoder.encode(["reset password", "long " * 500])
     np.testing.assert_allclose(together[:1], encoder.encode(["reset password"]), atol=1e-5)
+
+
+def test_threads_do_not_disturb_each_other(encoder: Encoder, vectors: np.ndarray) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(encoder.encode, [TEXTS[:5]] * 8):
+            np.testing.assert_allclose(found, vectors[:5], atol=1e-5)

@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from features.errors import MappingInvalid
+from features.sources import open_source
+from features.sources.base import Row
 from features.sources.mapping import ColumnMapping, load_mapping
-from features.sources.vocabulary import JIRA_SEVERITY_NAMES, SEVERITY_NAMES, STATUS_NAMES, look_up
+from features.sources.vocabulary import JIRA_SEVERITY_NAMES, SEVERITY_NAMES, STATUS_NAMES, fold, look_up
 from features.ticket import Severity, Status
 
 
@@ -106,3 +108,32 @@ def test_jira_names_its_levels_a_step_further_down() -> None:
 def test_states_known_by_name() -> None:
     names = ("New", "in  Progress", "Solved", "CLOSED", "Parked")
     assert [look_up(name, STATUS_NAMES) for name in names] == ["open", "open", "resolved", "closed", None]
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "import.md"
+
+
+def _block(language: str) -> str:
+    return DOCS.read_text(encoding="utf-8").split(f"```{language}\n")[1].split("```")[0]
+
+
+def test_the_documented_mapping_is_valid(tmp_path: Path) -> None:
+    mapping = _load(tmp_path, _block("toml"))
+    assert mapping.columns.customer == "caller.company.name"
+    assert set(ColumnMapping.model_fields) == set(mapping.model_fields_set)
+
+
+def test_the_documented_row_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(_block("json").replace("\n", " "), encoding="utf-8")
+    (row,) = open_source("jsonl", tmp_path / "rows.jsonl").rows()
+    assert isinstance(row, Row), row
+    assert len(row.case.links) == 2
+
+
+def test_the_documented_names_are_those_that_are_known() -> None:
+    rows = [line.strip("| ").split(" | ") for line in DOCS.read_text(encoding="utf-8").splitlines() if " | " in line]
+    table = {row[0]: {fold(name) for name in row[1].split(",")} for row in rows if len(row) == 2}
+    for names, values in ((SEVERITY_NAMES, Severity), (STATUS_NAMES, Status)):
+        for value in values:
+            known = {name for name, found in names.items() if found is value}
+            assert {name.replace("-", " ") for name in known} == {name.replace("-", " ") for name in table[value]}
