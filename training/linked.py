@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,25 +48,30 @@ def fit_on_links(
 
     Parameters
     ----------
+    history : History
+        Its links; a pair that somebody has said is no duplicate does not count.
     index : CaseIndex
         Holds every ticket; a query sees only older ones.
     cut : datetime or None
         Creation time (UTC) of the first test ticket; without one nothing is learned from links.
     """
-    pairs = [
-        (link.from_row, link.to_row)
-        for kind in _MATCHING
-        for link in history.links(kind)
-        if link.to_row is not None and link.to_row != link.from_row
-    ]
     if cut is None:
         nothing = retrieval_figures([])
         return UNTRAINED, LinkedFigures(nothing, nothing)
+    denied = {frozenset(pair) for pair in _pairs(history, LinkType.NOT_DUPLICATE_OF)}
+    pairs = [pair for kind in _MATCHING for pair in _pairs(history, kind) if frozenset(pair) not in denied]
     before = _groups(data, index, pairs, until=cut)
     after = _groups(data, index, pairs, since=cut)
     unlinked = _unlinked(data, index, pairs, until=cut, seed=params.seed)
     ranker = fit_ranker(sorted([*before, *unlinked], key=lambda group: group.created_at), params)
     return ranker, LinkedFigures(fused=score_groups(after, ranker), untrained=score_groups(after, UNTRAINED))
+
+
+def _pairs(history: History, kind: LinkType) -> Iterator[tuple[int, int]]:
+    """Rows of both ends of each link of a kind, where both are in the history."""
+    for link in history.links(kind):
+        if link.to_row is not None and link.to_row != link.from_row:
+            yield link.from_row, link.to_row
 
 
 def score_groups(groups: Sequence[RankingGroup], ranker: Ranker) -> RetrievalFigures:

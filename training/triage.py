@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ from training.thresholds import threshold_for_precision, threshold_for_recall
 _AUTOMATE_ERROR_RATE = 0.1
 _MIN_CALIBRATION = 30
 _MIN_POSITIVES = 5
+_UNSEEN = -1
+_NEVER = 2.0  # no probability reaches it
+_N_CUMULATIVE = len(SEVERITIES) - 1
 
 
 def fit_triage(train: LabelledRows, calibration: LabelledRows, params: TrainingParams) -> FittedTriage:
@@ -96,8 +100,8 @@ def _fit_target(
     params: TrainingParams,
 ) -> TargetModel:
     known = np.flatnonzero([label is not None for label in labels])
-    y = np.array([labels[i] for i in known], dtype=object).astype(str)
-    counts = Counter(y.tolist())
+    y = [label for label in labels if label is not None]
+    counts = Counter(y)
     if len(counts) < 2:
         raise NotEnoughData(
             f"The {len(known)} training tickets with a {name} have {len(counts)} distinct value(s) "
@@ -109,10 +113,12 @@ def _fit_target(
         machine.fit(_matrix(train, known), y)
     head = _head(machine.coef_, machine.intercept_, train)
     classes = tuple(str(value) for value in machine.classes_)
-    rows = np.flatnonzero([label in counts for label in calibration_labels])
-    truth = np.array([classes.index(str(calibration_labels[i])) for i in rows], dtype=np.int64)
-    scores = head.scores(take_rows(calibration, rows)) if len(rows) else np.empty((0, len(classes)), np.float32)
-    temperature = fit_temperature(scores, truth)
+    number = {label: i for i, label in enumerate(classes)}
+    rows = np.flatnonzero([label is not None for label in calibration_labels])
+    # A class that training has not seen has no number: whatever is answered for it is wrong.
+    truth = np.array([number.get(label, _UNSEEN) for label in calibration_labels if label is not None], dtype=np.int64)
+    scores = head.scores(take_rows(calibration, rows))
+    temperature = fit_temperature(scores[truth != _UNSEEN], truth[truth != _UNSEEN])
     return TargetModel(
         classes=classes,
         head=head,
@@ -144,7 +150,14 @@ def fit_temperature(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> f
 def choose_thresholds(
     probabilities: NDArray[np.float64], truth: NDArray[np.int64], params: TrainingParams
 ) -> Thresholds:
-    """Smallest confidences that hold the precisions of the parameters; none where there are too few rows."""
+    """Smallest confidences that hold the precisions of the parameters; with too few rows a half, and no automation.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (n, n_classes)
+    truth : ndarray of int64, shape (n,)
+        Index of the true class; -1 for a class that is none of them.
+    """
     if len(truth) < _MIN_CALIBRATION:
         return Thresholds(suggest=0.5, automate=None)
     confidence = probabilities.max(axis=1)
@@ -171,15 +184,16 @@ def _fit_severity(
     rows = np.flatnonzero([label is not None for label in calibration_labels])
     truth = np.array([level_of[label] for label in calibration_labels if label is not None], dtype=np.int64)
     head = _fit_cumulative(_matrix(train, known), y, train, params)
-    scores = head.scores(take_rows(calibration, rows)) if len(rows) else np.empty((0, 3), np.float32)
-    platt = np.array([fit_platt(scores[:, k], truth <= k) for k in range(3)])
-    draft = SeverityModel(head, platt, np.array(params.costs), Thresholds(0.5, None), sev1_threshold=2.0)
-    probabilities = draft.probabilities(take_rows(calibration, rows)) if len(rows) else np.empty((0, 4))
+    calibration_rows = take_rows(calibration, rows)
+    scores = head.scores(calibration_rows)
+    platt = np.array([fit_platt(scores[:, k], truth <= k) for k in range(_N_CUMULATIVE)])
+    draft = SeverityModel(head, platt, np.array(params.costs), Thresholds(0.5, None), sev1_threshold=_NEVER)
+    probabilities = draft.probabilities(calibration_rows)
     sev1 = threshold_for_recall(
         probabilities[truth == 0, 0], recall=params.sev1_recall, confidence=params.sev1_confidence
     )
     thresholds = choose_thresholds(probabilities, truth, params)
-    return SeverityModel(head, platt, draft.costs, thresholds, sev1.threshold), sev1
+    return replace(draft, thresholds=thresholds, sev1_threshold=sev1.threshold), sev1
 
 
 def _fit_cumulative(
@@ -187,8 +201,8 @@ def _fit_cumulative(
 ) -> LinearHead:
     """Three regressions, P(severity <= sev1), (<= sev2), (<= sev3)."""
     n_columns = matrix.shape[1]
-    weights, intercepts = np.zeros((3, n_columns)), np.zeros(3)
-    for k in range(3):
+    weights, intercepts = np.zeros((_N_CUMULATIVE, n_columns)), np.zeros(_N_CUMULATIVE)
+    for k in range(_N_CUMULATIVE):
         positive = y <= k
         if positive.all() or not positive.any():
             # A level never seen: its share with half a ticket added, whatever the text says.
