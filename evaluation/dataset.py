@@ -36,6 +36,11 @@ class LabelledRows:
     def __len__(self) -> int:
         return len(self.examples)
 
+    def labelled(self) -> list[int]:
+        """Numbers of the rows that have a category, a severity or a further target."""
+        columns = (self.categories, self.severities, *self.targets.values())
+        return [i for i in range(len(self)) if any(column[i] is not None for column in columns)]
+
     def take(self, rows: Sequence[int]) -> LabelledRows:
         """The rows of the given numbers, in their order."""
         return LabelledRows(

@@ -112,14 +112,7 @@ def _groups(
             row for row in clusters[stored.row_id] if (other := created[row]) is not None and other < at
         )
         if earlier:
-            groups.append(
-                ranking_group(
-                    index,
-                    data.rows.examples[i],
-                    created_at=at,
-                    matches=earlier,
-                )
-            )
+            groups.append(ranking_group(index, data.rows.examples[i], created_at=at, matches=earlier))
     return sorted(groups, key=lambda group: group.created_at)
 
 
@@ -138,12 +131,5 @@ def _unlinked(
     for i in (free[int(k)] for k in chosen):
         at = data.cases[i].case.ticket.created_at
         if at is not None:
-            groups.append(
-                ranking_group(
-                    index,
-                    data.rows.examples[i],
-                    created_at=at,
-                    matches=frozenset(),
-                )
-            )
+            groups.append(ranking_group(index, data.rows.examples[i], created_at=at, matches=frozenset()))
     return groups

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,40 +88,37 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
     """
     folder = encoder_folder(settings)
     encoder = load_encoder(folder, settings.service.encoder_threads)
-    history = History.open(settings.history_url)
-    try:
+    with closing(History.open(settings.history_url)) as history:
         say("Reading the history and embedding what is new")
         data = load_training_data(history, encoder, bar)
         say(f"Fitting on {len(data.cases):,} tickets")
         fitted = fit(data, history, encoder, settings.index_dir / encoder.fingerprint, params)
-        say("Scoring the newest tickets and the floors")
-        release_id = _release_id(data, params)
-        report = build_report(data, fitted.split, fitted.triage, fitted.backtest, params, release_id=release_id)
-        say(f"Writing release {release_id}")
-        release_folder = write_release(
-            settings.releases_dir,
-            release_id=release_id,
-            parts={
-                **release_parts(fitted.triage.triage, fitted.ranker, fitted.statistics),
-                **_records(fitted, report, params),
-                ENCODER: folder,
-            },
-            manifest_extra=_manifest(fitted, encoder, params),
-        )
-        reports = write_report(settings, report)
-        say("Recording the run in MLflow")
-        recorded = Tracker(settings).record(
-            release_folder,
-            params=params.model_dump(exclude={"costs"}),
-            metrics=metrics(report) | fitted.linked.metrics(),
-            tags={"data_hash": data.content_hash, "encoder": encoder.fingerprint, **_window_tags(data)},
-            artifacts=reports,
-        )
-    finally:
-        history.close()
-    return TrainingRun(
-        release_id, release_folder, recorded, report, reports, tuple(_notes(fitted, params)), fitted.linked
+    say("Scoring the newest tickets and the floors")
+    release_id = _release_id(data, params)
+    report = build_report(data, fitted.split, fitted.triage, fitted.backtest, params, release_id=release_id)
+    figures = metrics(report) | fitted.linked.metrics()
+    say(f"Writing release {release_id}")
+    release_folder = write_release(
+        settings.releases_dir,
+        release_id=release_id,
+        parts={
+            **release_parts(fitted.triage.triage, fitted.ranker, fitted.statistics),
+            **_records(fitted, figures, params),
+            ENCODER: folder,
+        },
+        manifest_extra=_manifest(fitted, encoder, params),
     )
+    reports = write_report(settings, report)
+    say("Recording the run in MLflow")
+    recorded = Tracker(settings).record(
+        release_folder,
+        params=params.model_dump(mode="json"),
+        metrics=figures,
+        tags={"data_hash": data.content_hash, "encoder": encoder.fingerprint, **_window_tags(data)},
+        artifacts=reports,
+    )
+    notes = tuple(_notes(fitted, params))
+    return TrainingRun(release_id, release_folder, recorded, report, reports, notes, fitted.linked)
 
 
 def encoder_folder(settings: Settings) -> Path:
@@ -140,7 +137,7 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     index_folder : Path
         Of the case index of this encoder; it is brought up to date on the way, so that a service starts quickly.
     """
-    labelled = [i for i, label in enumerate(data.rows.categories) if label is not None]
+    labelled = data.rows.labelled()
     rows = data.rows.take(labelled)
     split = time_split(
         [example.ticket.created_at for example in rows.examples],
@@ -174,11 +171,11 @@ def _release_id(data: TrainingData, params: TrainingParams) -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{content}"
 
 
-def _records(fitted: Fitted, report: MisclassificationReport, params: TrainingParams) -> dict[str, Any]:
+def _records(fitted: Fitted, figures: Mapping[str, float], params: TrainingParams) -> dict[str, Any]:
     cut = fitted.split.cut
     return {
         "params.json": params.model_dump(mode="json"),
-        "metrics.json": {**metrics(report), **fitted.linked.metrics()},
+        "metrics.json": dict(figures),
         "split.json": {
             "cut": cut.isoformat() if cut else None,
             "n_train": len(fitted.split.train),
