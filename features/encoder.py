@@ -1,7 +1,7 @@
 """Text to vectors: one contract, two encoders, and the checked load of an exported one.
 
-An exported encoder is a folder: ``encoder.json`` (format, name, fingerprint, dimension, max_tokens, files with their
-SHA-256) and, for a sentence encoder, ``model.onnx`` (pooling and L2 normalisation in the graph) and ``tokenizer.json``.
+An exported encoder is a folder: its card (:mod:`features.encoder_card`) and, for a sentence encoder, ``model.onnx``
+(pooling and L2 normalisation in the graph) and ``tokenizer.json``.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from features.encoder_card import FORMAT_VERSION, EncoderCard, read_card, write_card
 from features.errors import EncoderRefused
-from features.files import file_sha256, new_folder, write_synced
+from features.files import new_folder
 
 Vectors = npt.NDArray[np.float32]
 
-FORMAT_VERSION = 1
 MAX_TOKENS = 256
 # On AVX2 without VNNI, larger batches are no faster and take more memory: 21 texts/s and 221 MB resident at 512 tokens
 # a batch, 18 texts/s and 320 MB at 2,048 (Jira tickets, one thread).
@@ -64,21 +63,6 @@ class Encoder(Protocol):
             Rows of length 1, in the order of ``texts``.
         """
         ...
-
-
-class EncoderCard(BaseModel):
-    """``encoder.json``: what an exported encoder is, and the SHA-256 of each of its files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: int
-    kind: Literal["onnx", "hashing"]
-    name: str
-    fingerprint: str = Field(pattern=r"^[0-9a-f]{16}$")
-    dimension: int = Field(ge=1, le=65_536)
-    max_tokens: int = Field(ge=2, le=8_192)
-    pad_id: int = 0
-    files: dict[str, str] = {}
 
 
 class HashingEncoder:
@@ -159,7 +143,11 @@ class OnnxEncoder:
         EncoderRefused
             If a file is missing, does not match its hash or cannot be read.
         """
-        card = read_card(folder)
+        return cls.open(folder, read_card(folder), threads)
+
+    @classmethod
+    def open(cls, folder: Path, card: EncoderCard, threads: int) -> OnnxEncoder:
+        """Open an encoder whose card and files have been checked; see :meth:`load`."""
         missing = {"model.onnx", "tokenizer.json"} - set(card.files)
         if card.kind != "onnx" or missing:
             raise EncoderRefused(
@@ -218,7 +206,7 @@ def load_encoder(folder: Path, threads: int = 2) -> Encoder:
     """
     card = read_card(folder)
     if card.kind == "onnx":
-        return OnnxEncoder.load(folder, threads=threads)
+        return OnnxEncoder.open(folder, card, threads)
     encoder = HashingEncoder(card.dimension)
     if encoder.fingerprint != card.fingerprint:
         raise EncoderRefused(
@@ -226,56 +214,6 @@ def load_encoder(folder: Path, threads: int = 2) -> Encoder:
             "it was made by another version of Precedent: remove the folder and train again."
         )
     return encoder
-
-
-def write_card(folder: Path, card: EncoderCard) -> None:
-    """Write ``encoder.json`` into a folder that is being filled."""
-    write_synced(folder / "encoder.json", card.model_dump_json(indent=2).encode())
-
-
-def read_card(folder: Path) -> EncoderCard:
-    """Read ``encoder.json`` and check the files it lists.
-
-    Raises
-    ------
-    EncoderRefused
-        If the card is missing, malformed or of another format, or a file is missing or does not match its hash.
-    """
-    card = _parse_card(folder / "encoder.json")
-    for name, expected in card.files.items():
-        path = folder / name
-        if Path(name).name != name or path.is_symlink() or not path.is_file():
-            raise EncoderRefused(
-                f"The encoder {folder} lacks its file {name}; remove the folder and export it again with "
-                "`precedent train`."
-            )
-        if (found := file_sha256(path)) != expected:
-            raise EncoderRefused(
-                f"The encoder's file {path} has SHA-256 {found}, not {expected}: it is damaged; remove the folder and "
-                "export it again with `precedent train`."
-            )
-    return card
-
-
-def _parse_card(path: Path) -> EncoderCard:
-    try:
-        card = EncoderCard.model_validate_json(path.read_bytes())
-    except OSError:
-        raise EncoderRefused(
-            f"There is no encoder in {path.parent}: {path.name} cannot be read; run `precedent train` to export one."
-        ) from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise EncoderRefused(
-            f"The encoder's card {path} is wrong at {'.'.join(map(str, problem['loc'])) or 'its JSON'}: "
-            f"{problem['msg']}; remove the folder and export it again with `precedent train`."
-        ) from None
-    if card.format != FORMAT_VERSION:
-        raise EncoderRefused(
-            f"The encoder {path.parent} has format {card.format} and this version of Precedent reads "
-            f"{FORMAT_VERSION}; use the version that wrote it, or remove the folder and train again."
-        )
-    return card
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

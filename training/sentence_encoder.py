@@ -19,15 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from features.encoder import (
-    FORMAT_VERSION,
-    MAX_TOKENS,
-    EncoderCard,
-    HashingEncoder,
-    OnnxEncoder,
-    read_card,
-    write_card,
-)
+from features.encoder import MAX_TOKENS, HashingEncoder, OnnxEncoder
+from features.encoder_card import FORMAT_VERSION, EncoderCard, read_card, write_card
 from features.errors import EncoderRefused
 from features.files import file_sha256, new_folder
 from features.settings import DEFAULT_ENCODER, HASHING_ENCODER

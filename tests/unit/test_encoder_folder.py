@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.encoder import EncoderCard, HashingEncoder, load_encoder, write_card
+from features.encoder import HashingEncoder, load_encoder
+from features.encoder_card import EncoderCard, write_card
 from features.errors import EncoderRefused
 from features.files import file_sha256
 
