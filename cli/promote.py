@@ -11,7 +11,7 @@ from cli.common import json_option, print_json, say, settings_of, workspace_opti
 
 @click.command()
 @click.argument("release", required=False)
-@click.option("--force", is_flag=True, help="Promote even a release that the gate refuses.")
+@click.option("--force", is_flag=True, help="Promote without asking the gate.")
 @workspace_option
 @json_option
 def promote(release: str | None, force: bool, workspace: Path | None, as_json: bool) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
-from evaluation.backtest import Backtest, backtest, most_likely_categories, most_likely_severities
+from evaluation.backtest import backtest, most_likely_categories, most_likely_severities
 from evaluation.classification import ClassificationFigures, classification_figures
 from evaluation.dataset import LabelledRows
 from evaluation.gate import GateResult, compare
@@ -68,61 +66,71 @@ class Unseen:
         }
 
 
-def compare_releases(settings: Settings, challenger_id: str, champion_id: str) -> Comparison:
+class Tickets:
+    """The tickets of a history as each release reads them: once for each encoder."""
+
+    def __init__(self, settings: Settings, history: History) -> None:
+        self._threads = settings.service.encoder_threads
+        self._history = history
+        self._by_encoder: dict[str, TrainingData] = {}
+
+    def of(self, release: Release) -> TrainingData:
+        """Training data with the vectors of a release's encoder."""
+        encoder = load_encoder(release.encoder_folder, self._threads)
+        if encoder.fingerprint not in self._by_encoder:
+            self._by_encoder[encoder.fingerprint] = load_training_data(self._history, encoder)
+        return self._by_encoder[encoder.fingerprint]
+
+
+def compare_releases(tickets: Tickets, challenger: Release, champion: Release) -> Comparison:
     """Run both releases over the tickets that are new to both, and compare them."""
-    challenger = load_release(settings.releases_dir / challenger_id)
-    champion = load_release(settings.releases_dir / champion_id)
-    with closing(History.open(settings.history_url)) as history:
-        data = load_training_data(history, load_encoder(challenger.encoder_folder, settings.service.encoder_threads))
-        common = sorted(Unseen.of(challenger).row_numbers(data) & Unseen.of(champion).row_numbers(data))
-        ours = score_rows(challenger, data, common)
-        other = data
-        if champion.manifest["encoder"] != challenger.manifest["encoder"]:
-            other = load_training_data(history, load_encoder(champion.encoder_folder, settings.service.encoder_threads))
-        theirs = score_rows(champion, other, common)
-    return Comparison(challenger_id, champion_id, tuple(_results(ours, theirs)))
+    ours, theirs = tickets.of(challenger), tickets.of(champion)
+    common = sorted(Unseen.of(challenger).row_numbers(ours) & Unseen.of(champion).row_numbers(theirs))
+    results = _results(score_rows(challenger, ours, common), score_rows(champion, theirs, common))
+    return Comparison(challenger.id, champion.id, tuple(results))
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredRows:
-    """A release's most likely answers on labelled rows."""
+    """A release's most likely answers on labelled rows; None where it has no model to answer with."""
 
-    triage: Triage
-    result: Backtest
+    rows: LabelledRows
+    categories: list[str | None]
+    severities: list[str | None]
+
+    @property
+    def truths(self) -> dict[str, list[str | None]]:
+        """True labels by target."""
+        return {
+            "category": list(self.rows.categories),
+            "severity": [None if level is None else str(level) for level in self.rows.severities],
+        }
+
+    @property
+    def answers(self) -> dict[str, list[str | None]]:
+        """Answers by target."""
+        return {"category": self.categories, "severity": self.severities}
 
 
-def score_rows(release: Release, data: TrainingData, numbers: list[int]) -> ScoredRows:
+def score_rows(release: Release, data: TrainingData, numbers: Sequence[int]) -> ScoredRows:
     """Predict rows of a training set with a release; neighbours are all other rows."""
     triage = Triage.from_release(release)
     chosen = set(numbers)
     known = [example.vector for i, example in enumerate(data.rows.examples) if i not in chosen]
-    return ScoredRows(triage, backtest(triage, data.rows.take(numbers), known or [np.zeros(1, np.float32)]))
+    result = backtest(triage, data.rows.take(numbers), known)
+    return ScoredRows(result.rows, most_likely_categories(triage, result), most_likely_severities(result))
 
 
-def _results(ours: ScoredRows, theirs: ScoredRows) -> list[GateResult]:
-    rows: LabelledRows = ours.result.rows
-    columns = {
-        "category": (
-            rows.categories,
-            most_likely_categories(ours.triage, ours.result),
-            most_likely_categories(theirs.triage, theirs.result),
-        ),
-        "severity": (
-            [str(level) if level else None for level in rows.severities],
-            most_likely_severities(ours.result),
-            most_likely_severities(theirs.result),
-        ),
-    }
-    results = []
-    for name, (truth, mine, other) in columns.items():
-        full = [
-            (t, a, b)
-            for t, a, b in zip(truth, mine, other, strict=True)
-            if t is not None and a is not None and b is not None
+def _results(ours: ScoredRows, theirs: ScoredRows) -> Iterator[GateResult]:
+    for target, truths in ours.truths.items():
+        rows = [
+            (truth, own, other)
+            for truth, own, other in zip(truths, ours.answers[target], theirs.answers[target], strict=True)
+            if truth is not None and not (own is None and other is None)
         ]
-        if full:
-            results.append(compare(name, [t for t, _, _ in full], [a for _, a, _ in full], [b for _, _, b in full]))
-    return results
+        if rows:
+            truth, own, other = zip(*rows, strict=True)
+            yield compare(target, truth, own, other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,24 +180,24 @@ def evaluate_release(settings: Settings, release_id: str | None) -> Evaluation:
     ------
     UnknownRelease
         If there is no such release.
+    ReleaseRefused
+        If it, or the champion, does not pass its checks.
     """
-    chosen = known_release(settings, release_id)
-    release = load_release(settings.releases_dir / chosen)
+    release = load_release(settings.releases_dir / known_release(settings, release_id))
+    champion_id = current_release_id(settings.releases_dir)
     with closing(History.open(settings.history_url)) as history:
-        data = load_training_data(history, load_encoder(release.encoder_folder, settings.service.encoder_threads))
-    scored = score_rows(release, data, sorted(Unseen.of(release).row_numbers(data)))
-    rows = scored.result.rows
-    champion = current_release_id(settings.releases_dir)
+        tickets = Tickets(settings, history)
+        data = tickets.of(release)
+        scored = score_rows(release, data, sorted(Unseen.of(release).row_numbers(data)))
+        comparison = None
+        if champion_id is not None and champion_id != release.id:
+            comparison = compare_releases(tickets, release, load_release(settings.releases_dir / champion_id))
     return Evaluation(
-        release_id=chosen,
-        n=len(rows),
-        category=_figures(rows.categories, most_likely_categories(scored.triage, scored.result)),
-        severity=_figures(
-            [str(level) if level else None for level in rows.severities], most_likely_severities(scored.result)
-        ),
-        comparison=compare_releases(settings, chosen, champion)
-        if champion not in (None, chosen) and champion
-        else None,
+        release_id=release.id,
+        n=len(scored.rows),
+        category=_figures(scored.truths["category"], scored.categories),
+        severity=_figures(scored.truths["severity"], scored.severities),
+        comparison=comparison,
     )
 
 

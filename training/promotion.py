@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from features.errors import Conflict, Refused
-from features.release import current_release_id, list_releases, load_release, point_current
+from features.history import History
+from features.release import Release, current_release_id, list_releases, load_release, point_current
 from features.settings import Settings
-from training.comparison import Comparison, compare_releases, known_release
+from serving.triage import Triage
+from training.comparison import Comparison, Tickets, compare_releases, known_release
 from training.tracking import Tracker
 
 _LOG = "PROMOTIONS.jsonl"
+_PROMOTED, _ROLLED_BACK = "promoted", "rolled_back"
 
 
 def promote(
@@ -30,7 +34,7 @@ def promote(
     release_id : str, optional
         None takes the challenger.
     force : bool
-        Promote even what the gate would refuse.
+        Promote without asking the gate.
     on_comparison : callable, optional
         Told what the gate saw, where there was a champion to compare with.
 
@@ -44,54 +48,81 @@ def promote(
     UnknownRelease
         If there is no such release.
     ReleaseRefused
-        If the release does not pass its checks.
+        If the release does not pass its checks; or the champion, which the gate compares it with.
     Refused
         If it is worse than the champion on the same tickets.
     """
-    chosen = known_release(settings, release_id)
-    load_release(settings.releases_dir / chosen)
-    champion = current_release_id(settings.releases_dir)
-    if champion is not None and champion != chosen:
-        comparison = compare_releases(settings, chosen, champion)
+    release = load_release(settings.releases_dir / known_release(settings, release_id))
+    Triage.from_release(release)
+    comparison = None if force else _beside_champion(settings, release)
+    if comparison is not None:
         if on_comparison is not None:
             on_comparison(comparison)
-        if not comparison.passed and not force:
+        if not comparison.passed:
             raise Refused(
-                f"Release {chosen} is not promoted: {comparison.reason} Use --force to promote it all the same."
+                f"Release {release.id} is not promoted: {comparison.reason} Use --force to promote it all the same."
             )
-    _serve(settings, chosen)
-    return chosen
+    _serve(settings, release.id, _PROMOTED)
+    return release.id
 
 
 def rollback(settings: Settings) -> str:
-    """Serve the release that was served before the current one; gives its id.
+    """Serve the release that was served before the current one; gives its id. Done again, it goes back further.
 
     Raises
     ------
     Conflict
-        If nothing was served before.
+        If nothing was served before, or what was is gone.
+    ReleaseRefused
+        If the release before does not pass its checks.
     """
-    current = current_release_id(settings.releases_dir)
     known = set(list_releases(settings.releases_dir))
-    before = [entry for entry in _promotions(settings.releases_dir) if entry != current and entry in known]
-    if not before:
+    before = next(
+        (release_id for release_id in reversed(_served_before(settings.releases_dir)) if release_id in known), None
+    )
+    if before is None:
         raise Conflict("There is no earlier release to go back to: 'precedent promote RELEASE' serves another one.")
-    load_release(settings.releases_dir / before[-1])
-    _serve(settings, before[-1], log=False)
-    return before[-1]
+    load_release(settings.releases_dir / before)
+    _serve(settings, before, _ROLLED_BACK)
+    return before
 
 
-def _serve(settings: Settings, release_id: str, *, log: bool = True) -> None:
+def _beside_champion(settings: Settings, release: Release) -> Comparison | None:
+    """What the gate sees; None where there is no other champion to compare with."""
+    champion = current_release_id(settings.releases_dir)
+    if champion is None or champion == release.id:
+        return None
+    with closing(History.open(settings.history_url)) as history:
+        return compare_releases(Tickets(settings, history), release, load_release(settings.releases_dir / champion))
+
+
+def _serve(settings: Settings, release_id: str, event: str) -> None:
     Tracker(settings).set_champion(release_id)
     point_current(settings.releases_dir, release_id)
-    if log:
-        entry = json.dumps({"release": release_id, "at": datetime.now(UTC).isoformat()})
-        with (settings.releases_dir / _LOG).open("a", encoding="utf-8") as stream:
-            stream.write(entry + "\n")
+    entry = json.dumps({"event": event, "release": release_id, "at": datetime.now(UTC).isoformat()})
+    with (settings.releases_dir / _LOG).open("a", encoding="utf-8") as stream:
+        stream.write(entry + "\n")
 
 
-def _promotions(releases_dir: Path) -> list[str]:
+def _served_before(releases_dir: Path) -> list[str]:
+    """Releases that were served before the current one, oldest first, without those that were rolled back."""
+    served: list[str] = []
+    for event, release_id in _events(releases_dir):
+        if event == _ROLLED_BACK and release_id in served:
+            while served[-1] != release_id:
+                served.pop()
+        elif served[-1:] != [release_id]:
+            served.append(release_id)
+    current = current_release_id(releases_dir)
+    return served[:-1] if served[-1:] == [current] else served
+
+
+def _events(releases_dir: Path) -> Iterator[tuple[str, str]]:
     path = releases_dir / _LOG
-    if not path.exists():
-        return []
-    return [str(json.loads(line)["release"]) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:  # the end of a line that a crash cut short; the pointer says what is served
+            continue
+        yield entry["event"], entry["release"]
