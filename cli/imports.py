@@ -60,6 +60,8 @@ def tickets(
             )
     finally:
         history.close()
+    for note in source.notes:
+        say(note)
     _tell(result, as_json)
 
 
