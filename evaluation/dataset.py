@@ -77,6 +77,24 @@ class FittedTriage:
 
 
 @dataclass(frozen=True, slots=True)
+class FoldedFit:
+    """A fit on all rows, calibrated on what models of the other folds said of each.
+
+    Attributes
+    ----------
+    fitted : FittedTriage
+    probabilities : ndarray of float64, shape (n, n_classes)
+        Calibrated, out of fold; columns in the order of the fitted category's classes.
+    familiarity : ndarray of float64, shape (n,)
+        Novelty scores, out of fold; low is new.
+    """
+
+    fitted: FittedTriage
+    probabilities: NDArray[np.float64]
+    familiarity: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class RankingGroup:
     """The candidates of one query, with the truth.
 
@@ -101,6 +119,9 @@ class RankingGroup:
 
 FitTriage = Callable[[LabelledRows, LabelledRows], FittedTriage]
 """Fits on the first rows and calibrates on the second."""
+
+FitInFolds = Callable[[LabelledRows, NDArray[np.int64]], FoldedFit]
+"""Fits on rows and calibrates by the folds whose numbers, shape (n,), are given."""
 
 FitRanker = Callable[[Sequence[RankingGroup]], Ranker]
 """Learns a ranker from groups in order of time."""
