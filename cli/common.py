@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
 
+from features.errors import NotFound
 from features.settings import Settings, load_settings
 
 workspace_option = click.option(
@@ -20,14 +22,44 @@ workspace_option = click.option(
     default=None,
     help="Folder that holds everything Precedent writes (default: ./workspace, or PRECEDENT_WORKSPACE).",
 )
+system_option = click.option(
+    "--system",
+    callback=lambda _context, _parameter, value: _checked_system(value),
+    default=None,
+    help="Name of the ticketing system; with the id it identifies a ticket (default: the setting 'system').",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for a program to read.")
 
 
-def settings_of(workspace: Path | None) -> Settings:
-    """Settings of a workspace, its folder made."""
+def settings_of(workspace: Path | None, *, make: bool = False) -> Settings:
+    """Settings of a workspace.
+
+    Parameters
+    ----------
+    make : bool
+        Make the folder where it is not there; only what brings data in does.
+
+    Raises
+    ------
+    NotFound
+        If there is no such folder, and it is not to be made.
+    """
     settings = load_settings(workspace)
-    settings.workspace.mkdir(parents=True, exist_ok=True)
+    if make:
+        settings.workspace.mkdir(parents=True, exist_ok=True)
+    elif not settings.workspace.is_dir():
+        raise NotFound(
+            f"There is no workspace {settings.workspace}: name another one with --workspace, or start one with "
+            "'precedent demo' or 'precedent import'."
+        )
     return settings
+
+
+def _checked_system(value: str | None) -> str | None:
+    try:
+        return None if value is None else Settings(system=value).system
+    except ValidationError:
+        raise click.BadParameter(f"{value!r} is not 1 to 64 of the characters a-z 0-9 _ . -") from None
 
 
 def print_json(value: Any) -> None:
@@ -57,6 +89,18 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
             say(f"{label}: {done:,}" + (f" of {total:,}" if total else ""))
 
     yield line
+
+
+def counting(update: Callable[[int, int], None]) -> Callable[[int], None]:
+    """A bar of :func:`progress` for what tells the number that was just done, and not the total."""
+    done = 0
+
+    def advance(n: int) -> None:
+        nonlocal done
+        done += n
+        update(done, 0)
+
+    return advance
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def demo(once: bool, workspace: Path | None) -> None:
 
     What is already done is not done again. The service runs until Ctrl-C, or stops at once with --once.
     """
-    settings = settings_of(workspace)
+    settings = settings_of(workspace, make=True)
     samples = samples_folder()
     _import_samples(settings, samples)
     release, report = _train_if_needed(settings)

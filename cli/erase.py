@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
 
-from cli.common import json_option, print_json, settings_of, workspace_option
+from cli.common import json_option, print_json, settings_of, system_option, workspace_option
 
 
 @click.command()
 @click.option("--ticket", "ticket_id", required=True, help="Id of the ticket in its ticketing system.")
-@click.option("--system", default=None, help="Name of the ticketing system (default: the setting 'system').")
+@system_option
 @workspace_option
 @json_option
 def erase(ticket_id: str, system: str | None, workspace: Path | None, as_json: bool) -> None:
@@ -19,11 +20,8 @@ def erase(ticket_id: str, system: str | None, workspace: Path | None, as_json: b
     from features.history import History
 
     settings = settings_of(workspace)
-    history = History.open(settings.history_url)
-    try:
+    with closing(History.open(settings.history_url)) as history:
         change = history.erase(ticket_id, system=system or settings.system)
-    finally:
-        history.close()
     if as_json:
         print_json({"id": ticket_id, "change": change})
     else:

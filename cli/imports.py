@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.common import json_option, print_json, progress, say, settings_of, workspace_option
+from cli.common import (
+    counting,
+    json_option,
+    print_json,
+    progress,
+    say,
+    settings_of,
+    system_option,
+    workspace_option,
+)
 
 if TYPE_CHECKING:
     from features.importing import ImportResult
@@ -27,42 +37,40 @@ def import_group() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML file: which column is what (docs/import.md).",
 )
-@click.option("--system", default=None, help="Name of the ticketing system; with the id it identifies a ticket.")
+@system_option
 @workspace_option
 @json_option
 def tickets(
     path: Path, kind: str, mapping: Path | None, system: str | None, workspace: Path | None, as_json: bool
-) -> None:
+) -> int:
     """Import tickets from PATH (a file, gz or plain, or a folder for jira).
 
-    Rows that cannot be used go to a rejects file with their line and reason; they never stop the good ones.
+    Rows that cannot be used go to a rejects file with their line and reason; they never stop the good ones. Exits 1
+    when there was no good one.
     """
-    from features.sources.mapping import load_mapping
-
     from features.history import History
     from features.importing import import_tickets
     from features.intake import open_intake
     from features.sources import open_source
+    from features.sources.mapping import load_mapping
 
-    settings = settings_of(workspace)
     source = open_source(kind, path, load_mapping(mapping) if mapping else None)
-    rejects = settings.rejects_dir / f"{path.name.split('.')[0]}-{time.strftime('%Y%m%dT%H%M%S')}.jsonl"
-    history = History.open(settings.history_url)
-    try:
-        with progress("Importing tickets") as update:
-            result = import_tickets(
-                source.rows(),
-                history,
-                open_intake(settings),
-                system=system or settings.system,
-                rejects_path=rejects,
-                progress=lambda done: update(done, 0),
-            )
-    finally:
-        history.close()
+    settings = settings_of(workspace, make=True)
+    name = path.resolve().name.split(".")[0]
+    rejects = settings.rejects_dir / f"{name}-{time.strftime('%Y%m%dT%H%M%S')}.jsonl"
+    with closing(History.open(settings.history_url)) as history, progress("Importing tickets") as update:
+        result = import_tickets(
+            source.rows(),
+            history,
+            open_intake(settings),
+            system=system or settings.system,
+            rejects_path=rejects,
+            progress=counting(update),
+        )
     for note in source.notes:
         say(note)
     _tell(result, as_json)
+    return int(0 < result.read == result.rejected)
 
 
 def _tell(result: ImportResult, as_json: bool) -> None:
@@ -74,6 +82,7 @@ def _tell(result: ImportResult, as_json: bool) -> None:
                 "updated": result.updated,
                 "unchanged": result.unchanged,
                 "rejected": result.rejected,
+                "warnings": result.warnings,
                 "rejects_path": result.rejects_path,
                 "seconds": round(result.seconds, 3),
             }
@@ -97,13 +106,9 @@ def runbooks(path: Path, base_url: str | None, workspace: Path | None, as_json: 
     from features.history import History
     from features.runbooks import read_runbooks
 
-    settings = settings_of(workspace)
     read = read_runbooks(path, base_url=base_url)
-    history = History.open(settings.history_url)
-    try:
+    with closing(History.open(settings_of(workspace, make=True).history_url)) as history:
         changes = history.replace_runbooks(read.runbooks)
-    finally:
-        history.close()
     rejected = [{"path": str(name), "reason": reason} for name, reason in read.rejected]
     if as_json:
         print_json(

@@ -56,7 +56,7 @@ def create(
     if all_groups and groups:
         raise click.UsageError("Give --group or --all-groups, not both.")
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    with closing(History.open(settings_of(workspace).history_url)) as history:
+    with closing(History.open(settings_of(workspace, make=True).history_url)) as history:
         made = create_key(
             history, label=label, scopes=scopes, groups=None if all_groups else groups, expires_at=expires_at
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -26,6 +27,9 @@ _VERBS: dict[str, tuple[str, str]] = {
     "benchmark": ("cli.benchmark:benchmark", "Figures on public data."),
     "doctor": ("cli.doctor:doctor", "Say what is missing or wrong, and how to mend it."),
 }
+
+
+_OWN_PACKAGES = ("features", "serving", "evaluation", "training", "cli")
 
 
 class _LazyGroup(click.Group):
@@ -68,6 +72,15 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except PrecedentError as error:
         click.echo(f"Error: {error.message}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in _OWN_PACKAGES:
+            raise
+        click.echo(f"Error: this command needs {error.name}: pip install 'precedent[train]'.", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read the output has read enough; Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         name = f" {error.filename}" if error.filename else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,24 +36,21 @@ def suggest(
     """Say what a ticket is and what resolved the last one like it, with the champion of the workspace."""
     from cli.suggestion_text import render_suggestion
     from serving.assemble import assemble
-    from serving.validation import parse_suggest_request
+    from serving.validation import parse_suggest_request, to_query
 
     if ticket_file is None and subject is None and description is None:
         raise click.UsageError("Give --ticket FILE, or --subject and --description.")
-    settings = settings_of(workspace)
+    if ticket_file is not None and not (subject is None and description is None and top_k is None):
+        raise click.UsageError("Give --ticket FILE, or --subject, --description and --top-k, not both.")
     request = parse_suggest_request(_body(ticket_file, subject, description, top_k))
-    parts = assemble(settings)
-    try:
-        suggestion = parts.suggester.suggest(request.to_query())
-    finally:
-        parts.close()
+    with closing(assemble(settings_of(workspace))) as opened:
+        suggestion = opened.suggester.suggest(to_query(request, request.ticket))
     click.echo(suggestion.model_dump_json() if as_json else render_suggestion(suggestion))
 
 
 def _body(ticket_file: Path | None, subject: str | None, description: str | None, top_k: int | None) -> bytes:
-    import orjson
-
     if ticket_file is not None:
         return sys.stdin.buffer.read() if str(ticket_file) == "-" else ticket_file.read_bytes()
     body: dict[str, Any] = {"ticket": {"subject": subject or "", "description": description or ""}}
-    return orjson.dumps(body | ({"top_k": top_k} if top_k else {}))
+    # The standard library escapes the halves of surrogates that stand for bytes of an argument that is not UTF-8.
+    return json.dumps(body | ({"top_k": top_k} if top_k else {})).encode()

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from serving.schemas import (
     Action,
+    Alternative,
+    RelatedOpen,
     ResolutionAnswer,
     RunbookAnswer,
     SeverityAnswer,
@@ -25,7 +27,7 @@ _ACTIONS = {
 
 
 def render_suggestion(suggestion: Suggestion) -> str:
-    """Lay out a suggestion in plain text, at most 100 columns wide."""
+    """Lay out a suggestion in plain text, as a rule at most 100 columns wide; only ids and addresses may be longer."""
     lines = [
         _row("Category", _target(suggestion.category)),
         _row("Severity", _severity(suggestion.severity)),
@@ -36,16 +38,18 @@ def render_suggestion(suggestion: Suggestion) -> str:
     lines += _section("Similar cases", [line for case in suggestion.similar_cases for line in _case(case)])
     lines += _section("What resolved them", [line for item in suggestion.resolutions for line in _resolution(item)])
     lines += _section("Runbooks", [line for item in suggestion.runbooks for line in _runbook(item)])
-    open_lines = [
-        f"  {item.id}  {item.subject}  (like this one: {item.relevance:.0%})" for item in suggestion.related_open
-    ]
-    if open_lines:
-        lines += _section("Open now and alike", open_lines)
+    if suggestion.related_open:
+        lines += _section("Open now and alike", [_related(item) for item in suggestion.related_open])
     if suggestion.hidden_count:
         lines += ["", f"{suggestion.hidden_count} more hidden: this key may not see them."]
     lines += [f"Note: {note}" for note in suggestion.notes]
     lines += ["", f"release {suggestion.release} · request {suggestion.request_id}"]
-    return "\n".join(lines)
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(line: str) -> str:
+    """A line without control characters: a ticket must not be able to steer the terminal that shows it."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
 
 
 def _row(label: str, value: str) -> str:
@@ -69,8 +73,8 @@ def _severity(answer: SeverityAnswer) -> str:
     return f"{text}  Sev1 risk {answer.sev1_risk:.0%}{' — FLAGGED' if answer.sev1_flag else ''}"
 
 
-def _alternatives(items: Sequence[object]) -> str:
-    return ", ".join(f"{getattr(item, 'value', '')} {getattr(item, 'confidence', 0.0):.0%}" for item in items)
+def _alternatives(items: Sequence[Alternative]) -> str:
+    return ", ".join(f"{item.value} {item.confidence:.0%}" for item in items)
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
@@ -79,11 +83,16 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 
 def _case(case: SimilarCase) -> Iterator[str]:
     more = f", and {case.duplicates} duplicate(s) of it" if case.duplicates else ""
-    yield f"  {case.id}  {case.relevance:.0%} {case.tier}  {case.subject}"
+    yield _shortened(f"  {case.id}  {case.relevance:.0%} {case.tier}  {_one_line(case.subject)}")
     outcome = "" if case.outcome.value == "unknown" else f", fix {case.outcome.value}"
     when = f"resolved {case.resolved_at:%Y-%m-%d}" if case.resolved_at else "resolved"
     yield f"      {case.category or 'no category'}, {when}{outcome}{more}"
     yield from _wrap("; ".join(case.why), "      ")
+
+
+def _related(item: RelatedOpen) -> str:
+    end = f"  (like this one: {item.relevance:.0%})"
+    return _shortened(f"  {item.id}  {_one_line(item.subject)}", _WIDTH - len(end)) + end
 
 
 def _resolution(item: ResolutionAnswer) -> Iterator[str]:
@@ -96,6 +105,14 @@ def _runbook(item: RunbookAnswer) -> Iterator[str]:
     start = f" — start with “{item.section}”" if item.section else ""
     yield f"  {item.title}  {item.relevance:.0%}{start}"
     yield from _wrap("; ".join([*item.why, item.url or item.id]), "      ")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _shortened(line: str, width: int = _WIDTH) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _wrap(text: str, indent: str) -> list[str]:

@@ -77,9 +77,7 @@ def rollback(settings: Settings) -> str:
         If the release before does not pass its checks.
     """
     known = set(list_releases(settings.releases_dir))
-    before = next(
-        (release_id for release_id in reversed(_served_before(settings.releases_dir)) if release_id in known), None
-    )
+    before = next((earlier for earlier in reversed(_served_before(settings.releases_dir)) if earlier in known), None)
     if before is None:
         raise Conflict("There is no earlier release to go back to: 'precedent promote RELEASE' serves another one.")
     load_release(settings.releases_dir / before)

@@ -26,6 +26,7 @@ from training.split import Split
 
 REPORT_JSON = "misclassification.json"
 REPORT_PAGE = "misclassification.html"
+_MAX_METRIC_NAME = 200
 
 
 def build_report(
@@ -172,8 +173,8 @@ def _headline_metrics(report: MisclassificationReport) -> Iterator[tuple[str, fl
 
 
 def _metric_name(label: str) -> str:
-    """A label as MLflow takes it in the name of a metric."""
-    return re.sub(r"[^\w\-. ]", "_", label)
+    """A label as MLflow takes it in the name of a metric: no dot, which could make a path of it, and not too long."""
+    return re.sub(r"[^\w\- ]", "_", label)[:_MAX_METRIC_NAME]
 
 
 def headlines(report: MisclassificationReport) -> list[str]:

@@ -13,7 +13,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
-from features.errors import UnknownRelease
+from features.errors import Unavailable, UnknownRelease
 from features.settings import Settings
 
 MODEL_NAME = "precedent"
@@ -21,6 +21,7 @@ EXPERIMENT = "precedent"
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 _RELEASE_TAG = "release"
+_NOT_THERE = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")  # the first is what an unknown alias gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,24 @@ class Tracker:
         return RecordedRun(run_id=run.info.run_id, version=version, tracking_uri=self.uri)
 
     def release_of(self, alias: str) -> str | None:
-        """Release id of an alias; None where the alias is not set."""
+        """Release id of an alias; None where the alias is not set.
+
+        Raises
+        ------
+        Unavailable
+            If the registry cannot be read.
+        """
         try:
             found = self._client.get_model_version_by_alias(MODEL_NAME, alias)
-        except self._mlflow.exceptions.MlflowException:
-            return None
-        return str(found.tags[_RELEASE_TAG])
+        except self._mlflow.exceptions.MlflowException as error:
+            if error.error_code in _NOT_THERE:
+                return None
+            raise Unavailable(
+                f"The MLflow registry {self.uri} cannot be read ({error.error_code}); restore it from a backup, or "
+                "move it away and train again."
+            ) from error
+        release_id: str | None = found.tags.get(_RELEASE_TAG)
+        return release_id
 
     def set_champion(self, release_id: str) -> None:
         """Point the alias ``champion`` at a release.
