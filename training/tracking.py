@@ -6,7 +6,9 @@ The store is SQLite in the workspace. A release is logged as a pyfunc model with
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
@@ -38,9 +40,14 @@ class Tracker:
 
     def __init__(self, settings: Settings) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        import mlflow
-        from mlflow import MlflowClient
+        with warnings.catch_warnings():
+            # MLflow warns about type hints of its own when its pyfunc module is imported.
+            warnings.simplefilter("ignore", UserWarning)
+            import mlflow
+            import mlflow.pyfunc
+            from mlflow import MlflowClient
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         settings.mlflow_dir.mkdir(parents=True, exist_ok=True)
         self.uri = f"sqlite:///{(settings.mlflow_dir / 'mlflow.db').resolve()}"
         self._artifacts = (settings.mlflow_dir / "artifacts").resolve().as_uri()
