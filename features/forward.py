@@ -177,11 +177,16 @@ class _Bags:
         arrays = {name: array.values for name, array in self._arrays.items()}
         where, owners = self._positions(slots)
         hashes = arrays["hashes"][where]
-        at = np.minimum(np.searchsorted(query.bag.hashes, hashes), len(query.bag.hashes) - 1)
-        hits = np.flatnonzero(query.bag.hashes[at] == hashes)
+        # Nearly all terms are none of the query's, and a table of their last 16 bits says so at once.
+        near = np.zeros(1 << 16, dtype=np.bool_)
+        near[query.bag.hashes & 0xFFFF] = True
+        hits = np.flatnonzero(near[hashes & 0xFFFF])
+        at = np.minimum(np.searchsorted(query.bag.hashes, hashes[hits]), len(query.bag.hashes) - 1)
+        exact = query.bag.hashes[at] == hashes[hits]
+        hits, at = hits[exact], at[exact]
         counts = arrays["counts"][where[hits]].astype(np.float64)
         lengths = arrays["lengths"][slots[owners[hits]]].astype(np.float64)
-        gains = (query.idf * query.bag.counts)[at[hits]] * _saturation(counts, lengths, query.mean_length)
+        gains = (query.idf * query.bag.counts)[at] * _saturation(counts, lengths, query.mean_length)
         total = np.bincount(owners[hits], weights=gains, minlength=len(slots))
         return np.minimum(total / query.self_score, 1.0)
 

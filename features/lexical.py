@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b, sha256
@@ -72,27 +72,31 @@ def surface_forms(text: str) -> dict[str, str]:
     """
     forms: dict[str, str] = {}
     for compound in _COMPOUND.findall(text):
-        for piece in [compound, *_WORD.findall(compound)]:
-            for term in _terms_of(piece):
-                forms.setdefault(term, piece)
+        for term, piece in _pieces_of(compound):
+            forms.setdefault(term, piece)
     return forms
 
 
 # Compounds repeat from ticket to ticket; the bound keeps a flood of random ones from growing the cache for ever.
 @lru_cache(maxsize=131_072)
 def _terms_of(compound: str) -> tuple[str, ...]:
+    return tuple(term for term, _ in _pieces_of(compound))
+
+
+def _pieces_of(compound: str) -> Iterator[tuple[str, str]]:
+    """Yield each term of a compound with the piece that it stands for."""
     words = _WORD.findall(compound)
-    terms = [compound.lower()] if len(words) > 1 and len(compound) <= MAX_COMPOUND_CHARS else []
+    if len(words) > 1 and len(compound) <= MAX_COMPOUND_CHARS:
+        yield compound.lower(), compound
     for word in words:
-        lower = word.lower()
-        if lower in _STOP_WORDS:
+        if word.lower() in _STOP_WORDS:
             continue
-        terms.append(stem(lower))
+        yield stem(word.lower()), word
         parts = _BOUNDARY.split(word)
         if len(parts) > 1:
-            lowered = (part.lower() for part in parts if len(part) > 1)
-            terms.extend(stem(part) for part in lowered if part not in _STOP_WORDS)
-    return tuple(terms)
+            for part in parts:
+                if len(part) > 1 and part.lower() not in _STOP_WORDS:
+                    yield stem(part.lower()), part
 
 
 _local = threading.local()
@@ -168,7 +172,7 @@ class LexicalStatistics:
     ----------
     n_documents : int
     hashes : ndarray of uint32, shape (n_terms,)
-        Sorted. Only terms of at least three tickets, and of two customers where customers are known.
+        Sorted. Of tickets, only terms of at least three, and of two customers where customers are known.
     document_frequency : ndarray of uint32, shape (n_terms,)
         Number of tickets whose whole text holds the term.
     mean_subject_length, mean_text_length : float
@@ -190,15 +194,21 @@ class LexicalStatistics:
 
     @classmethod
     def fit(
-        cls, documents: Iterable[DocumentTerms], customers: Sequence[str | None] | None = None
+        cls,
+        documents: Iterable[DocumentTerms],
+        customers: Sequence[str | None] | None = None,
+        *,
+        min_documents: int = MIN_DOCUMENTS,
     ) -> LexicalStatistics:
-        """Count the terms of tickets.
+        """Count the terms of documents.
 
         Parameters
         ----------
         documents : iterable of DocumentTerms
         customers : sequence of str or None, optional
             The customer of each document; a term of one customer alone is left out where any customer is known.
+        min_documents : int
+            Fewer than the default only where the documents are no tickets.
         """
         parts, subject_lengths, text_lengths = [], [], []
         for document in documents:
@@ -206,7 +216,7 @@ class LexicalStatistics:
             subject_lengths.append(document.subject.length)
             text_lengths.append(document.text.length)
         hashes, counts = np.unique(_joined(parts), return_counts=True)
-        kept = counts >= MIN_DOCUMENTS
+        kept = counts >= min_documents
         if customers is not None and any(customer is not None for customer in customers):
             kept &= _customers_per_term(parts, customers) > 1
         return cls(

@@ -1,0 +1,273 @@
+"""Which runbook to follow, and where in it to start.
+
+A runbook's score is the BM25 of its whole text plus the mean of two cosines, that of its best section and that of its
+sections' centroid. Links in similar resolved cases add to it. The constants were chosen on this project's own sample
+(``data_samples/``), whose tickets say which runbook was used, and on helpdesk texts that no runbook of it answers; what
+they give on public runbooks is in docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.encoder import Encoder
+from features.forward import ForwardIndex, LexicalQuery
+from features.history_writes import pages
+from features.lexical import DocumentTerms, LexicalStatistics, document_terms, surface_forms, term_hashes
+from features.runbooks import Runbook, RunbookSection
+from features.text import ModelText
+from features.vectors import vector_key
+
+MIN_RELEVANCE = 0.2
+# A section must read somewhat alike: a short ticket shares half its words with some runbook by chance.
+MIN_COSINE = 0.35
+# On the sample, the best runbook of a score of 0.62 is the one that was used in about half the cases.
+_MIDPOINT, _SCALE = 0.62, 0.08
+_MAX_WORDS = 4
+_CHUNK = 256  # sections encoded before their vectors are kept
+_NAMEABLE = re.compile(r"[^\W\d_]{3}")
+_SECTION_RULES = "runbook-1"  # how the text of a section is put together; part of its vector's key
+
+Vectors = NDArray[np.float32]
+Scores = NDArray[np.float64]
+
+
+class VectorStore(Protocol):
+    """Keeps vectors by key, as :class:`features.history.History` does."""
+
+    def vectors(self, keys: Sequence[str]) -> dict[str, Vectors]:
+        """Known vectors by key."""
+        ...
+
+    def put_vectors(self, vectors: Mapping[str, Vectors]) -> None:
+        """Keep vectors."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookHit:
+    """A runbook to follow.
+
+    Attributes
+    ----------
+    section : str
+        Heading of the section to start with; the title where the text has no heading of its own.
+    relevance : float
+        0 to 1.
+    why : tuple of str
+        Reasons, for people.
+    """
+
+    id: str
+    title: str
+    url: str | None
+    section: str
+    relevance: float
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunbookScores:
+    """Every runbook's scores for one query.
+
+    Attributes
+    ----------
+    lexical : ndarray of float64, shape (n_runbooks,)
+        BM25 over the query's self score, 0 to 1.
+    dense : ndarray of float64, shape (n_runbooks,)
+        Cosine of the best section.
+    fused : ndarray of float64, shape (n_runbooks,)
+        What runbooks are ranked by.
+    best_section : ndarray of int64, shape (n_runbooks,)
+        Number of the best section in its runbook.
+    """
+
+    lexical: Scores
+    dense: Scores
+    fused: Scores
+    best_section: NDArray[np.int64]
+
+
+class RunbookIndex:
+    """Runbooks, searchable by the text and vector of a ticket. Immutable; made by :meth:`build`."""
+
+    def __init__(self, items: Sequence[_Item], vectors: Vectors, ticket_statistics: LexicalStatistics | None) -> None:
+        self._items = tuple(items)
+        self._vectors = vectors
+        self._first = np.cumsum([0, *(len(item.sections) for item in items)])[:-1]
+        self._centroids = _centroids(vectors, self._first, len(items))
+        self._terms = ForwardIndex()
+        self._terms.extend([item.terms for item in items])
+        self._statistics = LexicalStatistics.fit((item.terms for item in items), min_documents=1)
+        self._ticket_statistics = ticket_statistics
+        self._number_of = {name: number for number, item in enumerate(items) for name in item.names}
+
+    @classmethod
+    def build(
+        cls,
+        runbooks: Sequence[Runbook],
+        encoder: Encoder,
+        statistics: LexicalStatistics | None = None,
+        *,
+        store: VectorStore | None = None,
+        use_titles: bool = True,
+    ) -> RunbookIndex:
+        """Index runbooks.
+
+        Parameters
+        ----------
+        statistics : LexicalStatistics, optional
+            Of tickets: of the words that ticket and runbook share, those rare among tickets are named as reasons.
+        store : VectorStore, optional
+            Where sections' vectors are kept, so that only new text is encoded.
+        use_titles : bool
+            False matches by body and headings alone, without titles, services, tags and the first heading.
+        """
+        items = [_Item.of(runbook, use_titles=use_titles) for runbook in runbooks]
+        texts = [text for item in items for text in item.texts]
+        return cls(items, _embed(texts, encoder, store), statistics)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the runbooks, in the order of :meth:`scores`."""
+        return [item.runbook.id for item in self._items]
+
+    def scores(self, text: ModelText, vector: Vectors) -> RunbookScores:
+        """Score every runbook.
+
+        Parameters
+        ----------
+        text : ModelText
+        vector : ndarray of float32, shape (dimension,), of length 1
+            The encoder's, of ``text.text``.
+        """
+        query = LexicalQuery.of(document_terms(text.subject, text.body), self._statistics)
+        _, lexical = self._terms.scores(query, np.arange(len(self)))
+        if not len(self):
+            return RunbookScores(lexical, lexical, lexical, np.empty(0, dtype=np.int64))
+        cosines = (self._vectors @ vector).astype(np.float64)
+        dense = np.maximum.reduceat(cosines, self._first)
+        ends = [*self._first[1:], len(cosines)]
+        best = np.array([np.argmax(cosines[a:b]) for a, b in zip(self._first, ends, strict=True)])
+        return RunbookScores(lexical, dense, lexical + (dense + self._centroids @ vector) / 2.0, best)
+
+    def search(
+        self, text: ModelText, vector: Vectors, *, linked: Mapping[str, float] | None = None, limit: int = 3
+    ) -> list[RunbookHit]:
+        """Find the runbooks to follow, best first; none where none is relevant.
+
+        Parameters
+        ----------
+        linked : mapping of str to float, optional
+            Runbooks that similar resolved cases link to, by id or URL: the sum of those cases' relevances.
+        """
+        scores = self.scores(text, vector)
+        relevance = 1.0 / (1.0 + np.exp(-(scores.fused - _MIDPOINT) / _SCALE))
+        relevance[scores.dense < MIN_COSINE] = 0.0
+        support = np.zeros(len(self))
+        for name, weight in (linked or {}).items():
+            if (number := self._number_of.get(name)) is not None:
+                support[number] += weight
+        # A link from a case that is surely the same problem says as much as an even chance by the text.
+        relevance = 1.0 - (1.0 - relevance) * 0.5**support
+        order = np.lexsort((np.arange(len(self)), -relevance))[:limit]
+        return [
+            self._hit(number, scores, float(relevance[number]), float(support[number]), text)
+            for number in order.tolist()
+            if relevance[number] >= MIN_RELEVANCE
+        ]
+
+    def _hit(self, number: int, scores: RunbookScores, relevance: float, support: float, text: ModelText) -> RunbookHit:
+        item = self._items[number]
+        section = item.sections[int(scores.best_section[number])].heading or item.runbook.title
+        why = []
+        if support > 0:
+            why.append("linked from similar resolved cases")
+        if scores.dense[number] >= MIN_COSINE:
+            why.append(f"its section “{section}” reads alike (cosine {scores.dense[number]:.2f})")
+        if words := self._shared_words(item, text):
+            why.append(f"shares the words {', '.join(words)}")
+        return RunbookHit(item.runbook.id, item.runbook.title, item.runbook.url, section, relevance, tuple(why))
+
+    def _shared_words(self, item: _Item, text: ModelText) -> list[str]:
+        """The most telling words that a ticket and a runbook share, as the runbook writes them."""
+        forms = surface_forms("\n".join(item.texts))
+        # Numbers and the shortest words say little by themselves.
+        shared = [term for term in surface_forms(text.text) if term in forms and _NAMEABLE.search(forms[term])]
+        hashes = term_hashes(shared)
+        weight = self._statistics.idf(hashes)
+        if self._ticket_statistics is not None:
+            weight = weight * self._ticket_statistics.idf(hashes)
+        best = [forms[shared[at]] for at in np.argsort(-weight, kind="stable").tolist()]
+        return list({word.lower(): word for word in best}.values())[:_MAX_WORDS]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Item:
+    """A runbook with what is indexed of it: sections that have text, and the terms of all of it."""
+
+    runbook: Runbook
+    sections: tuple[RunbookSection, ...]
+    texts: tuple[str, ...]
+    terms: DocumentTerms
+
+    @classmethod
+    def of(cls, runbook: Runbook, *, use_titles: bool) -> _Item:
+        title = runbook.title if use_titles else ""
+        # Without titles the first heading is left out too: in many runbooks it is the title again.
+        sections = runbook.sections or (RunbookSection("", ""),)
+        headings = [section.heading if number or use_titles else "" for number, section in enumerate(sections)]
+        named = list(zip(sections, headings, strict=True))
+        with_text = [(section, heading) for section, heading in named if section.text] or named[:1]
+        # The title stands before each section, for the encoder to know what the section is about; so it does in the
+        # terms, where it weighs as much as it is repeated.
+        texts = tuple(_joined(title, heading, section.text) for section, heading in with_text)
+        only_headings = [heading for section, heading in named if not section.text]
+        labels = [*runbook.services, *runbook.tags] if use_titles else []
+        return cls(
+            runbook,
+            tuple(section for section, _ in with_text),
+            texts,
+            document_terms("", "\n".join([*texts, *only_headings, *labels])),
+        )
+
+    @property
+    def names(self) -> Iterator[str]:
+        """What a link may call the runbook."""
+        yield self.runbook.id
+        if self.runbook.url:
+            yield self.runbook.url
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(part for part in parts if part)
+
+
+def _embed(texts: Sequence[str], encoder: Encoder, store: VectorStore | None) -> Vectors:
+    keys = [vector_key(encoder.fingerprint, _SECTION_RULES, text) for text in texts]
+    known = store.vectors(keys) if store is not None and keys else {}
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    for chunk in pages(missing, _CHUNK):
+        made = dict(zip(chunk, encoder.encode([missing[key] for key in chunk]), strict=True))
+        if store is not None:
+            store.put_vectors(made)
+        known |= made
+    return np.array([known[key] for key in keys], dtype=np.float32).reshape(len(keys), encoder.dimension)
+
+
+def _centroids(vectors: Vectors, first: NDArray[np.int64], n_runbooks: int) -> Vectors:
+    """Mean direction of each runbook's sections, rows of length 1."""
+    if n_runbooks == 0:
+        return vectors
+    sums = np.add.reduceat(vectors, first, axis=0)
+    centroids: Vectors = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+    return centroids
