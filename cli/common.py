@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import ValidationError
 
 from features.errors import NotFound
-from features.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from features.settings import Settings
 
 workspace_option = click.option(
     "--workspace",
@@ -44,6 +45,8 @@ def settings_of(workspace: Path | None, *, make: bool = False) -> Settings:
     NotFound
         If there is no such folder, and it is not to be made.
     """
+    from features.settings import load_settings
+
     settings = load_settings(workspace)
     if make:
         settings.workspace.mkdir(parents=True, exist_ok=True)
@@ -56,6 +59,10 @@ def settings_of(workspace: Path | None, *, make: bool = False) -> Settings:
 
 
 def _checked_system(value: str | None) -> str | None:
+    from pydantic import ValidationError
+
+    from features.settings import Settings
+
     try:
         return None if value is None else Settings(system=value).system
     except ValidationError:

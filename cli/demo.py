@@ -14,13 +14,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.common import progress, say, settings_of, workspace_option
 from features.errors import PrecedentError, Unavailable
-from features.settings import Settings
+
+if TYPE_CHECKING:
+    from features.settings import Settings
 
 _READY_SECONDS = 60.0
 _KEY_LABEL = "demo"

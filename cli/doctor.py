@@ -8,13 +8,15 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from cli.common import json_option, print_json, workspace_option
 from features.errors import PrecedentError
-from features.settings import HASHING_ENCODER, Settings, load_settings
+
+if TYPE_CHECKING:
+    from features.settings import Settings
 
 State = Literal["ok", "warn", "wrong"]
 _MIN_FREE_BYTES = 1_000_000_000
@@ -36,6 +38,8 @@ class Finding:
 @json_option
 def doctor(workspace: Path | None, as_json: bool) -> int:
     """Look at the workspace and the installation; exits 1 when something is wrong."""
+    from features.settings import load_settings
+
     settings = load_settings(workspace)
     findings = [finding for check in _CHECKS for finding in _run(check, settings)]
     if as_json:
@@ -87,11 +91,12 @@ def _history(settings: Settings) -> Iterator[Finding]:
 
 
 def _encoder(settings: Settings) -> Iterator[Finding]:
+    from features.encoder import load_encoder
+    from features.settings import HASHING_ENCODER
+
     if settings.encoder == HASHING_ENCODER:
         yield Finding("encoder", "warn", "the hashing encoder knows no meaning", "set encoder to a real model")
         return
-    from features.encoder import load_encoder
-
     folders = sorted(path for path in settings.encoders_dir.glob("*") if path.is_dir())
     for folder in folders:
         encoder = load_encoder(folder)

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from cli.common import json_option, print_json, say, workspace_option
-from features.settings import load_settings
 
 
 @click.command()
@@ -17,6 +16,7 @@ from features.settings import load_settings
 @json_option
 def serve(host: str | None, port: int | None, workspace: Path | None, as_json: bool) -> int:
     """Answer the ticketing system over HTTP until stopped; a worker that dies is replaced at once."""
+    from features.settings import load_settings
     from serving.supervise import supervise
 
     settings = load_settings(workspace)
