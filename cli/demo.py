@@ -130,9 +130,13 @@ def _served(settings: Settings) -> Iterator[str]:
     port = settings.service.port if _is_free(settings.service.host, settings.service.port) else 0
     command = [sys.executable, "-m", "cli.main", "serve", "--workspace", str(settings.workspace), "--json"]
     started = time.monotonic()
-    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    log = settings.workspace / "service.log"
+    with log.open("ab") as stderr:
+        process = subprocess.Popen(  # noqa: S603
+            [*command, "--port", str(port)], stdout=subprocess.PIPE, stderr=stderr, text=True
+        )
     try:
-        url = _url_of(process)
+        url = _url_of(process, log)
         say(f"3  Service ready at {url} after {time.monotonic() - started:.1f} s.")
         yield url
     finally:
@@ -143,12 +147,12 @@ def _served(settings: Settings) -> Iterator[str]:
             process.kill()
 
 
-def _url_of(process: subprocess.Popen[str]) -> str:
+def _url_of(process: subprocess.Popen[str], log: Path) -> str:
     """The URL that the service prints, as JSON, when it is ready."""
     line = process.stdout.readline() if process.stdout else ""
     if not line:
         process.wait(timeout=_READY_SECONDS)
-        raise Unavailable("The service did not start; 'precedent serve' on the same workspace shows why.")
+        raise Unavailable(f"The service did not start; {log} says why.")
     return str(json.loads(line)["url"])
 
 
@@ -199,7 +203,7 @@ def _show_places(
     click.echo(f"MLflow      {settings.mlflow_dir / 'mlflow.db'} (release {release})")
     click.echo(f"            see it with: mlflow ui --backend-store-uri sqlite:///{settings.mlflow_dir / 'mlflow.db'}")
     if running:
-        click.echo(f"Service     {url}")
+        click.echo(f"Service     {url} (its log: {settings.workspace / 'service.log'})")
         body = shlex.quote(f"@{samples / 'new_ticket.json'}")
         click.echo(
             f"            curl -s {url}/v1/suggest -H 'X-API-Key: {key}' -H 'Content-Type: application/json' -d {body}"

@@ -189,11 +189,26 @@ def _fit_severity(
     platt = np.array([fit_platt(scores[:, k], truth <= k) for k in range(_N_CUMULATIVE)])
     draft = SeverityModel(head, platt, np.array(params.costs), Thresholds(0.5, None), sev1_threshold=_NEVER)
     probabilities = draft.probabilities(calibration_rows)
-    sev1 = threshold_for_recall(
+    promise = threshold_for_recall(
         probabilities[truth == 0, 0], recall=params.sev1_recall, confidence=params.sev1_confidence
     )
     thresholds = choose_thresholds(probabilities, truth, params)
+    sev1 = promise if promise.certified else replace(promise, threshold=flag_threshold_by_cost(draft.costs))
     return replace(draft, thresholds=thresholds, sev1_threshold=sev1.threshold), sev1
+
+
+def flag_threshold_by_cost(costs: NDArray[np.float64]) -> float:
+    """Risk from which a Sev1 flag costs less than none, where too few Sev1 tickets are known to promise a recall.
+
+    It is the break-even of answering sev1 or sev2: a miss costs ``costs[0, 1]``, a false alarm ``costs[1, 0]``.
+
+    Examples
+    --------
+    >>> flag_threshold_by_cost(np.array([[0.0, 4.0], [1.0, 0.0]]))
+    0.2
+    """
+    miss, alarm = float(costs[0, 1]), float(costs[1, 0])
+    return alarm / (alarm + miss) if alarm + miss > 0 else 0.5
 
 
 def _fit_cumulative(
