@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from features.runbook_index import RunbookIndex
-
 from features.case_index import CaseIndex
 from features.encoder import Encoder, load_encoder
+from features.encoder_card import read_card
 from features.errors import EncoderMismatch, NoRelease
 from features.history import History
 from features.intake import Intake, open_intake
 from features.lexical import LexicalStatistics
 from features.release import Release, current_release_id, load_release
+from features.runbook_index import RunbookIndex
 from features.settings import Settings
 from serving.ranking import Ranker
 from serving.suggester import Suggester
@@ -179,11 +179,12 @@ def build_parts(
 
 
 def _encoder(release: Release, settings: Settings, loaded: Encoder | None) -> Encoder:
-    expected = release.manifest.get("encoder")
-    if loaded is not None and loaded.fingerprint == expected:
-        return loaded
-    encoder = load_encoder(release.encoder_folder, settings.service.encoder_threads)
-    if expected is not None and encoder.fingerprint != expected:
+    if loaded is not None and loaded.fingerprint == read_card(release.encoder_folder).fingerprint:
+        encoder = loaded
+    else:
+        encoder = load_encoder(release.encoder_folder, settings.service.encoder_threads)
+    expected = release.manifest.get("encoder", encoder.fingerprint)
+    if encoder.fingerprint != expected:
         raise EncoderMismatch(
             f"Release {release.id} was trained with the encoder {expected} and holds {encoder.fingerprint}; train "
             "again or promote another release."

@@ -187,7 +187,9 @@ class _Exchange:
             fields |= {"key": self.context.key_id, "bytes": len(self.context.body)}
         if code := self._error_code or (self.context.error_code if self.context else None):
             fields["error"] = code
-        log(logger, logging.INFO, "request", **fields)
+        # Probes and scrapes come all day.
+        is_routine = self.route is not None and not self.route.is_guarded_by_load
+        log(logger, logging.DEBUG if is_routine else logging.INFO, "request", **fields)
 
 
 async def _authenticated(runtime: Runtime, route: Route, headers: Headers) -> ApiKey | None:

@@ -26,7 +26,10 @@ class _Answer(BaseModel):
 
 
 def _to_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("there is no such time in UTC") from None
 
 
 Time = Annotated[datetime, AfterValidator(_to_utc)]

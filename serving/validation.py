@@ -79,7 +79,9 @@ def validate(model: type[Model], value: Any, prefix: Sequence[str | int] = ()) -
         return model.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
-        raise _translated(details[0], value, prefix) from None
+        # A name that is misspelt often leaves the right one missing: the misspelling is what to mend.
+        first = next((detail for detail in details if detail["type"] == "extra_forbidden"), details[0])
+        raise _translated(first, value, prefix) from None
 
 
 def to_query(
@@ -144,7 +146,7 @@ def _translated(detail: ErrorDetails, value: Any, prefix: Sequence[str | int]) -
         return InvalidInput(f"The field {field} is missing; /openapi.json describes it.", field=field)
     is_of_ticket = "ticket" in field.split(".") or "case" in field.split(".") if field else False
     kind = InvalidTicket if detail["type"] in _BOUNDS and (is_of_ticket or "tickets" in prefix) else InvalidInput
-    shown = _shown(detail["input"], path) if not rest else ""
+    shown = "" if rest else _shown(detail, path)
     message = detail["msg"][:1].lower() + detail["msg"][1:]
     return kind(f"{field or 'The body'} is wrong: {message}{shown}; /openapi.json describes it.", field=field)
 
@@ -174,13 +176,17 @@ def _name(part: str | int) -> str:
     return "".join(char if char.isprintable() else "?" for char in text[:100]) + ("…" if len(text) > 100 else "")
 
 
-def _shown(value: Any, path: Sequence[str | int]) -> str:
-    """The offending value, where it is short and no text of a ticket."""
+def _shown(detail: ErrorDetails, path: Sequence[str | int]) -> str:
+    """The offending value, where it is short and no text of a ticket, nor perhaps one in a wrong place."""
+    value = detail["input"]
     if any(part in _TEXTS for part in path):
         return ""
-    if isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _MAX_SHOWN):
+    is_misplaced = detail["type"].endswith("_type")
+    if isinstance(value, bool | int | float) or (
+        isinstance(value, str) and len(value) <= _MAX_SHOWN and not is_misplaced
+    ):
         return f" (got {value!r})"
     return f" (got {_KINDS.get(type(value), 'something else')})"
 
 
-_KINDS = {dict: "an object", list: "a list", str: "a long text", type(None): "null"}
+_KINDS = {dict: "an object", list: "a list", str: "a text", type(None): "null"}

@@ -257,6 +257,9 @@ def serve(settings: Settings, toml: str = "") -> Iterator[Served]:
         watchdog.cancel()
         stop(process)
         reader.join(5)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
@@ -275,9 +278,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
                 os.kill(child, signal.SIGKILL)
             process.kill()
             process.wait(5)
-    for stream in (process.stdout,):
-        if stream is not None:
-            stream.close()
 
 
 @pytest.fixture(scope="session")
@@ -285,7 +285,7 @@ def workspace_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_workspace(tmp_path_factory.mktemp("template") / "workspace").workspace
 
 
-@pytest.fixture()
+@pytest.fixture
 def workspace(workspace_template: Path, tmp_path: Path) -> Settings:
     """A workspace of the test's own, with a promoted release."""
     shutil.copytree(workspace_template, tmp_path / "workspace")
@@ -305,6 +305,7 @@ def service(workspace_template: Path, tmp_path_factory: pytest.TempPathFactory) 
 def kit() -> SimpleNamespace:
     """The helpers above, for tests, which cannot import from here."""
     return SimpleNamespace(
+        Served=Served,
         serve=serve,
         stop=stop,
         children=children,

@@ -1,0 +1,203 @@
+"""Changing over to another release, and refusing one, while suggestions are answered."""
+
+import os
+import shutil
+import threading
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from features.encoder import HashingEncoder
+from features.history import History
+from features.release import point_current
+from features.text import model_text
+
+SUBJECT = "Cannot log in with SAML single sign-on"
+
+
+def details(served) -> dict[str, object]:
+    with served.client() as client:
+        return client.get("/readyz").json()["details"]
+
+
+def test_a_promoted_release_takes_over_under_load_without_one_failure(workspace, kit):
+    kit.make_release(workspace, "r2", dimension=96)
+    with kit.serve(workspace) as served:
+        statuses, releases = [], []
+        is_over = threading.Event()
+
+        def ask() -> None:
+            with served.client("suggest") as client:
+                while not is_over.is_set():
+                    response = client.post("/v1/suggest", json={"ticket": {"subject": SUBJECT}})
+                    statuses.append(response.status_code)
+                    releases.append(response.json().get("release"))
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        point_current(workspace.releases_dir, "r2")
+        served.eventually(lambda: "r2" in releases, 20.0)
+        point_current(workspace.releases_dir, "r1")
+        served.eventually(lambda: releases[-1] == "r1", 20.0)
+        is_over.set()
+        for thread in threads:
+            thread.join(10)
+        assert set(statuses) == {200}
+        assert set(releases) == {"r1", "r2"}
+        assert details(served)["encoder"] == HashingEncoder(64).fingerprint
+
+
+def damage(folder) -> None:
+    path = folder / "category.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.unlink()  # it may be a hard link to another release's
+    path.write_bytes(data)
+
+
+def test_a_damaged_release_is_refused_and_the_old_one_goes_on(workspace, kit):
+    damage(kit.make_release(workspace, "r2"))
+    with kit.serve(workspace) as served:
+        point_current(workspace.releases_dir, "r2")
+        served.eventually(lambda: details(served)["refused"] is not None, 10.0)
+        refused = details(served)["refused"]
+        assert refused["release"] == "r2"
+        assert "category.safetensors" in refused["message"]
+        assert served.suggest(SUBJECT).json()["release"] == "r1"
+        with served.client() as client:
+            assert client.get("/readyz").status_code == 200
+            assert "precedent_release_refused 1.0" in client.get("/metrics").text
+
+        point_current(workspace.releases_dir, "r1")
+        served.eventually(lambda: details(served)["refused"] is None, 10.0)
+        (workspace.releases_dir / "CURRENT").write_text("../../etc\n")
+        served.eventually(lambda: details(served)["refused"] is not None, 10.0)
+        assert served.suggest(SUBJECT).json()["release"] == "r1"
+
+
+def test_with_a_refused_release_alone_it_says_so_and_takes_the_next(workspace, kit):
+    kit.make_release(workspace, "r2")
+    damage(workspace.releases_dir / "r1")
+    with start_unready(workspace, kit) as served:
+        served.eventually(lambda: bool(is_refused(served)), 20.0)
+        response = served.suggest(SUBJECT)
+        assert response.status_code == 503
+        assert response.json()["error"]["code"] == "unavailable"
+        assert "r1 was refused" in response.json()["error"]["message"]
+        assert response.headers["retry-after"]
+        with served.client(None) as client:
+            assert client.get("/readyz").json() == {"status": "not_ready"}
+            assert client.get("/livez").status_code == 200
+        point_current(workspace.releases_dir, "r2")
+        served.eventually(lambda: served.suggest(SUBJECT).status_code == 200, 10.0)
+
+
+def is_refused(served) -> object:
+    import httpx
+
+    try:
+        with served.client() as client:
+            return client.get("/readyz").json()["details"]["refused"]
+    except httpx.TransportError:
+        return None
+
+
+def start_unready(workspace, kit):
+    """The worker itself under uvicorn, for a service that is not to become ready at first."""
+    import subprocess
+    import sys
+    from contextlib import contextmanager
+
+    @contextmanager
+    def running():
+        import socket
+
+        (workspace.workspace / "precedent.toml").write_text('encoder = "hashing"\n')
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+        command = [sys.executable, "-m", "uvicorn", "serving.service:app", "--port", str(port), "--log-level", "error"]
+        environment = {**os.environ, "PRECEDENT_WORKSPACE": str(workspace.workspace)}
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        try:
+            yield kit.Served(workspace, process, f"http://127.0.0.1:{port}", kit.make_tokens(workspace))
+        finally:
+            kit.stop(process)
+
+    return running()
+
+
+def test_a_release_with_another_encoder_than_its_own_is_refused(workspace, kit):
+    from features.release import load_release, write_release
+
+    release = load_release(workspace.releases_dir / "r1")
+    parts = {name: release.folder / name for name in release.manifest["files"] if not name.startswith("encoder/")}
+    other = HashingEncoder(32)
+    parts["encoder"] = other.save(workspace.encoders_dir)
+    extra = {"encoder": release.manifest["encoder"]}
+    write_release(workspace.releases_dir, release_id="mixed", parts=parts, manifest_extra=extra)
+    with kit.serve(workspace) as served:
+        point_current(workspace.releases_dir, "mixed")
+        served.eventually(lambda: details(served)["refused"] is not None, 10.0)
+        message = details(served)["refused"]["message"]
+        assert other.fingerprint in message
+        assert "train again" in message
+        assert served.suggest(SUBJECT).json()["release"] == "r1"
+
+
+@pytest.mark.parametrize("kind", ["another_encoder", "damaged"])
+def test_an_index_that_is_of_no_use_is_rebuilt(workspace, kit, kind: str):
+    from serving.assemble import assemble
+
+    with closing(assemble(workspace)):
+        pass
+    (folder,) = workspace.index_dir.iterdir()
+    (snapshot,) = folder.glob("snapshot-*")
+    if kind == "damaged":
+        (snapshot / "dense.faiss").write_bytes(b"not an index")
+    else:
+        from features.case_index import CaseIndex
+        from features.lexical import LexicalStatistics
+
+        shutil.rmtree(folder)
+        other = HashingEncoder(32)
+        index = CaseIndex.open(folder, other, LexicalStatistics.fit([]))
+        with closing(History.open(workspace.history_url)) as history, closing(index):
+            index.replay(history)
+            index.snapshot()
+    with kit.serve(workspace) as served:
+        answer = served.suggest(SUBJECT).json()
+        assert answer["index_watermark"] == 30
+        assert answer["similar_cases"]
+        assert details(served)["index"]["tickets"] == 30
+
+
+def test_runbooks_that_change_are_followed(workspace, kit):
+    with kit.serve(workspace) as served:
+        assert served.suggest(SUBJECT).json()["runbooks"][0]["id"] == "sso-certificate"
+        renamed = replace(kit.sso_runbook(), id="sso-renewed")
+        with closing(History.open(workspace.history_url)) as history:
+            history.replace_runbooks([renamed])
+
+        def first() -> list[str]:
+            return [runbook["id"] for runbook in served.suggest(SUBJECT).json()["runbooks"]]
+
+        served.eventually(lambda: first() == ["sso-renewed"], 5.0)
+
+
+def test_a_workspace_is_assembled_and_answers_in_process(workspace):
+    from serving.assemble import assemble
+    from serving.validation import parse_suggest_request, to_query
+
+    done = []
+    with closing(assemble(workspace, progress=done.append)) as opened:
+        request = parse_suggest_request(b'{"ticket": {"subject": "Cannot log in with SAML"}}')
+        first = opened.suggester.suggest(to_query(request, request.ticket))
+        assert model_text(request.ticket.to_ticket()).subject
+    assert sum(done) == 30
+    assert first.category.value == "login"
+    with closing(assemble(workspace, progress=done.append)) as opened:
+        second = opened.suggester.suggest(to_query(request, request.ticket))
+    assert sum(done) == 30  # the snapshot had it all
+    assert second.similar_cases == first.similar_cases
