@@ -41,7 +41,9 @@ def doctor(workspace: Path | None, as_json: bool) -> int:
     from features.settings import load_settings
 
     settings = load_settings(workspace)
-    findings = [finding for check in _CHECKS for finding in _run(check, settings)]
+    # Looking for what is in a workspace would make one that is not there.
+    checks = _CHECKS if settings.workspace.is_dir() else (_workspace,)
+    findings = [finding for check in checks for finding in _run(check, settings)]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
