@@ -44,6 +44,7 @@ class RetrievalFigures:
 
     n: int
     recall_at_1: float
+    recall_at_3: float
     recall_at_5: float
     recall_at_10: float
     mrr: float
@@ -69,6 +70,7 @@ def retrieval_figures(ranks: Sequence[int]) -> RetrievalFigures:
     return RetrievalFigures(
         n=n,
         recall_at_1=recall_at_k(ranks, 1),
+        recall_at_3=recall_at_k(ranks, 3),
         recall_at_5=recall_at_k(ranks, 5),
         recall_at_10=recall_at_k(ranks, 10),
         mrr=float(reciprocal.mean()) if n else float("nan"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,38 +11,68 @@ import numpy as np
 from evaluation.dataset import RankingGroup
 from evaluation.ranking_data import duplicate_clusters, ranking_group
 from evaluation.retrieval import NOT_FOUND, RetrievalFigures, rank_of_best_hit, retrieval_figures
+from evaluation.runbook_links import METHODS, runbook_link_figures
 from features.case_index import CaseIndex
+from features.encoder import Encoder
 from features.history import History
+from features.runbook_index import RunbookIndex
 from features.ticket import LinkType
-from serving.ranking import UNTRAINED, Ranker
+from serving.ranking import SIGNALS, UNTRAINED, Ranker
 from training.data import TrainingData
 from training.params import TrainingParams
 from training.ranker import fit_ranker
 
 _MAX_UNLINKED = 400
+_METHODS = ("lexical", "dense", "untrained", "fused")
 _MATCHING = (LinkType.DUPLICATE_OF, LinkType.RELATED)
 
 
 @dataclass(frozen=True, slots=True)
 class LinkedFigures:
-    """Retrieval of known links among the newest tickets, by the ranker and by the untrained fusion."""
+    """Retrieval of known links: of similar cases among the newest tickets, of runbooks among all.
 
-    fused: RetrievalFigures
-    untrained: RetrievalFigures
+    Attributes
+    ----------
+    similar : mapping of str to RetrievalFigures
+        Duplicate and related tickets, by method: ``lexical`` (BM25 alone), ``dense`` (cosine alone), ``untrained`` and
+        ``fused`` (the release's ranker).
+    runbooks : mapping of str to RetrievalFigures
+        Runbooks, by the text alone: ``lexical``, ``dense``, ``fused``.
+    """
+
+    similar: Mapping[str, RetrievalFigures]
+    runbooks: Mapping[str, RetrievalFigures]
 
     def metrics(self) -> dict[str, float]:
         """Figures by name, for the record of a run."""
-        return {
-            "similar_n": float(self.fused.n),
-            "similar_recall_at_10": self.fused.recall_at_10,
-            "similar_mrr": self.fused.mrr,
-            "similar_untrained_recall_at_10": self.untrained.recall_at_10,
-            "similar_untrained_mrr": self.untrained.mrr,
-        }
+        found = {"similar_n": float(self.similar["fused"].n), "runbook_n": float(self.runbooks["fused"].n)}
+        for name, figures in self.similar.items():
+            found[f"similar_{name}_recall_at_10"] = figures.recall_at_10
+            found[f"similar_{name}_mrr"] = figures.mrr
+        for name, figures in self.runbooks.items():
+            found[f"runbook_{name}_recall_at_1"] = figures.recall_at_1
+            found[f"runbook_{name}_recall_at_3"] = figures.recall_at_3
+        return found
+
+    def headlines(self) -> list[str]:
+        """A line each, beside the single methods; nothing where there were no links to score by."""
+        lines = []
+        if self.similar["fused"].n:
+            each = ", ".join(f"{name} {f.recall_at_10:.3f} / {f.mrr:.3f}" for name, f in self.similar.items())
+            lines.append(f"Similar cases: recall@10 / MRR of {each}, n = {self.similar['fused'].n}")
+        if self.runbooks["fused"].n:
+            each = ", ".join(f"{name} {f.recall_at_1:.3f} / {f.recall_at_3:.3f}" for name, f in self.runbooks.items())
+            lines.append(f"Runbooks: recall@1 / recall@3 of {each}, n = {self.runbooks['fused'].n}")
+        return lines
 
 
 def fit_on_links(
-    data: TrainingData, history: History, index: CaseIndex, cut: datetime | None, params: TrainingParams
+    data: TrainingData,
+    history: History,
+    index: CaseIndex,
+    encoder: Encoder,
+    cut: datetime | None,
+    params: TrainingParams,
 ) -> tuple[Ranker, LinkedFigures]:
     """Fit a ranker on the links of tickets created before the cut, and score it on those after.
 
@@ -56,15 +86,33 @@ def fit_on_links(
         Creation time (UTC) of the first test ticket; without one nothing is learned from links.
     """
     if cut is None:
-        nothing = retrieval_figures([])
-        return UNTRAINED, LinkedFigures(nothing, nothing)
+        nothing = dict.fromkeys(_METHODS, retrieval_figures([]))
+        return UNTRAINED, LinkedFigures(nothing, dict.fromkeys(METHODS, retrieval_figures([])))
     denied = {frozenset(pair) for pair in _pairs(history, LinkType.NOT_DUPLICATE_OF)}
     pairs = [pair for kind in _MATCHING for pair in _pairs(history, kind) if frozenset(pair) not in denied]
     before = _groups(data, index, pairs, until=cut)
     after = _groups(data, index, pairs, since=cut)
     unlinked = _unlinked(data, index, pairs, until=cut, seed=params.seed)
     ranker = fit_ranker(sorted([*before, *unlinked], key=lambda group: group.created_at), params)
-    return ranker, LinkedFigures(fused=score_groups(after, ranker), untrained=score_groups(after, UNTRAINED))
+    rankers = (single_signal("bm25"), single_signal("cosine"), UNTRAINED, ranker)
+    similar = {name: score_groups(after, method) for name, method in zip(_METHODS, rankers, strict=True)}
+    return ranker, LinkedFigures(similar, _runbook_figures(data, history, encoder))
+
+
+def _runbook_figures(data: TrainingData, history: History, encoder: Encoder) -> dict[str, RetrievalFigures]:
+    """Every ticket with a linked runbook counts: ranking runbooks by text learns nothing from a history."""
+    linked = []
+    for example, stored in zip(data.rows.examples, data.cases, strict=True):
+        ids = frozenset(link.id for link in stored.case.links if link.type is LinkType.RUNBOOK)
+        if ids:
+            linked.append((example, ids))
+    return runbook_link_figures(RunbookIndex.build(history.runbooks(), encoder, store=history), linked)
+
+
+def single_signal(name: str) -> Ranker:
+    """A ranker by one signal alone: a floor."""
+    weights = tuple(float(signal == name) for signal in SIGNALS)
+    return Ranker(weights, intercept=0.0, strong=1.0, possible=0.0, trained=False)
 
 
 def _pairs(history: History, kind: LinkType) -> Iterator[tuple[int, int]]:

@@ -50,12 +50,7 @@ class TrainingRun:
     @property
     def headlines(self) -> list[str]:
         """What a person looks at first, a line each."""
-        similar = self.linked.fused
-        found = (
-            f"Similar cases: recall@10 {similar.recall_at_10:.3f}, MRR {similar.mrr:.3f} on {similar.n} linked tickets "
-            f"(untrained {self.linked.untrained.recall_at_10:.3f}, {self.linked.untrained.mrr:.3f})"
-        )
-        return [*headlines(self.report), *([found] if similar.n else [])]
+        return [*headlines(self.report), *self.linked.headlines()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +148,7 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     with closing(CaseIndex.open(index_folder, encoder, statistics)) as index:
         index.replay(history)
         index.snapshot()
-        ranker, linked = fit_on_links(data, history, index, split.cut, params)
+        ranker, linked = fit_on_links(data, history, index, encoder, split.cut, params)
     known = [rows.examples[i].vector for i in seen]
     return Fitted(
         data=data,
