@@ -82,10 +82,10 @@ def private_keys(data: bytes) -> list[Edit]:
     ends = iter(_PEM_END.spans(data))
     closing = next(ends, None)
     edits: list[Edit] = []
-    for (start, end), following in zip(begins, [*begins[1:], (len(data), 0)], strict=True):
+    for (start, end), (following, _) in zip(begins, [*begins[1:], (len(data), 0)], strict=False):
         while closing is not None and closing[0] < start:
             closing = next(ends, None)
-        if closing is not None and closing[1] <= following[0]:
+        if closing is not None and closing[1] <= following:
             end = closing[1]
         edits.append((start, end, KEY))
     return edits

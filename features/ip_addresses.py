@@ -48,7 +48,7 @@ def _is_ipv4(data: bytes, start: int, end: int) -> bool:
         return octets[0] >= 10 and max(octets) >= 100
     # Small numbers throughout: as likely a version as an address, so something must say address.
     if octets[0] < 10 and max(octets) < 64:
-        return after in (b":", b"/") or _ADDRESS_BEFORE.occurs(before)
+        return after in (b":", b"/") or (after != b"-" and _ADDRESS_BEFORE.occurs(before))
     return True
 
 

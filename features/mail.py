@@ -130,24 +130,22 @@ def _without_conversation(parts: Sequence[_Part]) -> list[_Part]:
 
 def _unsigned(lines: Sequence[str]) -> list[str]:
     """Without device lines, disclaimers, signatures and trailing contact lines."""
-    kinds = [marks(line) for line in lines]
-    end = len(lines)
-    while (start := _signature(lines, kinds, end)) is not None:
-        end = start
     dropped = {Mark.DEVICE, Mark.DISCLAIMER}
-    kept = [line for line, kind in zip(lines[:end], kinds, strict=False) if dropped.isdisjoint(kind)]
-    while len(kept) > 1 and (not kept[-1] or is_contact(kept[-1])):
+    kept = [(line, kind) for line in lines if dropped.isdisjoint(kind := marks(line))]
+    while (start := _signature(kept)) is not None:
+        kept = kept[:start]
+    while len(kept) > 1 and (not kept[-1][0] or is_contact(kept[-1][0])):
         kept.pop()
-    return kept
+    return [line for line, _ in kept]
 
 
-def _signature(lines: Sequence[str], kinds: Sequence[tuple[int, ...]], end: int) -> int | None:
-    """Where the signature before ``end`` begins: a sign-off with few short lines after it."""
+def _signature(marked: Sequence[tuple[str, tuple[int, ...]]]) -> int | None:
+    """Where the signature at the end begins: a sign-off with few short lines after it."""
     start = None
     n_filled = 0
-    for number in range(end - 1, 0, -1):
-        line = lines[number]
-        if Mark.SIGN_OFF in kinds[number] or Mark.DASHES in kinds[number]:
+    for number in range(len(marked) - 1, 0, -1):
+        line, kind = marked[number]
+        if Mark.SIGN_OFF in kind or Mark.DASHES in kind:
             start = number
         n_filled += bool(line)
         if n_filled > _MAX_SIGNATURE_LINES or len(line) > _MAX_SIGNATURE_LINE or line.startswith(_NO_SIGNATURE):

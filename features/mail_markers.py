@@ -52,9 +52,18 @@ _DISCLAIMER = (
     r"|\W*(?:caution|warning|achtung|external(?: e-?mail)?)\W.*"
     r"(?:originated|outside (?:of )?(?:the|our|your)|von extern).*)"
 )
+_PHONE = r"(?:(?i:<phone>)|\+[1-9][0-9 ()/-]{7,})"
+_REACH = rf"(?:{_PHONE}|(?i:<email>)|\S+@\S+\.\S+)"
+_LABEL = r"(?:(?i:tel|phone|mobile|mob|cell|fax|desk|direct|office|e-?mail|mail|web|[tmefd])\.?:?)"
+_WORD = r"\p{Lu}[\pL'.-]*"
+_ROLE = r"[\pL ,&'()/-]{2,40}"
+# `Ann Lee, Head of Exports | X Ltd`, `desk +44 … | ann@x.example`, `Ann  +44 …`: who, and how to reach them.
 _CONTACT = (
-    r"(?i)(?:.*\|.*\|.*|.{0,30}(?:<phone>|<email>|\+[1-9][0-9 ()/-]{7,}|\S+@\S+\.\S+).{0,60}|(?:https?://|www\.)\S+)"
+    rf"(?:{_ROLE}(?: \| {_ROLE}){{2,3}}|{_WORD} +{_PHONE}"
+    rf"|(?:{_LABEL}|(?:[\pL .,&'()/-]{{2,40}} \| ){{1,3}}|{_WORD}(?: {_WORD}){{1,3}})?[ :,|/·(-]*"
+    rf"{_REACH}(?:[ ,|/·)-]+{_LABEL}?[ :]*{_REACH})?[ ,|/·)-]*)"
 )
+_LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
 
 class Mark(IntEnum):
@@ -85,6 +94,7 @@ _ANY = PatternSet(
         rf"(?m)^[> ]*(?:{_SIGN_OFF}|--|{_DEVICE})\s*$",
         rf"(?i){_READER}|\b(?:caution|warning|achtung|external)\b",
         r"(?m)^>",
+        rf"(?:^|\n){_CONTACT}\s*$",
     ]
 )
 _CONTACT_LINE = Pattern(_CONTACT)
@@ -110,8 +120,8 @@ def marks(line: str) -> tuple[int, ...]:
 
 
 def is_contact(line: str) -> bool:
-    """Whether a line gives a phone number, an address or a site, and little else."""
-    return _CONTACT_LINE.fits(encode(line[:_MAX_MARKER]))
+    """Whether a line gives a phone number, an address, a site or a name with its posts, and little else."""
+    return _CONTACT_LINE.fits(encode(line[:_MAX_MARKER])) and not line.startswith(_LOG_LEVELS)
 
 
 def is_forwarded_subject(subject: str) -> bool:

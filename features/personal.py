@@ -15,10 +15,11 @@ EMAIL, IBAN, CARD = b"<EMAIL>", b"<IBAN>", b"<CARD>"
 
 # Letters of any script; listing Unicode's classes would make the automaton a hundred times larger.
 _LETTER = r"A-Za-z\x{80}-\x{10ffff}"
-EMAIL_TRIGGER = rf"[0-9{_LETTER}_+-]@[0-9{_LETTER}]"
+EMAIL_TRIGGER = rf"[0-9{_LETTER}_+-](?:@|%40)[0-9{_LETTER}]"
 _EMAIL = Pattern(
     rf"[0-9{_LETTER}_](?:[0-9{_LETTER}._%+'-]*[0-9{_LETTER}_+-])?"
-    rf"@(?:[0-9{_LETTER}](?:[0-9{_LETTER}-]*[0-9{_LETTER}])?\.)+(?:xn--[a-z0-9-]{{2,}}|[{_LETTER}]{{2,24}})"
+    # Percent-encoded in URLs.
+    rf"(?:@|%40)(?:[0-9{_LETTER}](?:[0-9{_LETTER}-]*[0-9{_LETTER}])?\.)+(?:xn--[a-z0-9-]{{2,}}|[{_LETTER}]{{2,24}})"
 )
 # `icon@2x.png` is a file, `Object@6d06d69c.toString` is Java, `git@github.com` is nobody.
 _NOT_EMAIL = Pattern(
@@ -55,7 +56,9 @@ def emails(data: bytes) -> list[Edit]:
 def _is_email(data: bytes, start: int, end: int) -> bool:
     address = data[start:end]
     is_principal = data[start - 1 : start] == b"/" and _KERBEROS_REALM.fits(address)
-    return not (is_principal or data[end : end + 1].isdigit() or _NOT_EMAIL.fits(address))
+    # A mail archive's URL names a message, not a person: `%3C1527716475007-0.post%40n4.example%3E`.
+    is_message = data[start - 1 : start + 2] == b"%3C"
+    return not (is_principal or is_message or data[end : end + 1].isdigit() or _NOT_EMAIL.fits(address))
 
 
 def ibans(data: bytes) -> list[Edit]:

@@ -27,7 +27,7 @@ _CUE = (
 )
 PHONE_TRIGGER = (
     rf"(?i)\+\(?[1-9]{_SEP}{{0,3}}[0-9]|\b00[1-9][0-9]{{0,2}}{_SEP}"
-    r"|[2-9][0-9]{2}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}\b"
+    r"|[2-9][0-9]{2}(?:\) ?|[ .-])[0-9]{3}[ .-][0-9]{4}\b"
     rf"|\b0[0-9]{{1,5}}\)?[ /-]{{1,3}}[0-9]{{1,8}}[ /-]?[0-9]|{_CUE}[0-9]"
 )
 _PHONE = Pattern(rf"{_INTERNATIONAL}|{_WITH_00}|{_AMERICAN}|{_NATIONAL}")
@@ -40,7 +40,8 @@ _DATE = Pattern(
 # An id, a time or an address goes on after the digits, and so does a dump (`8a 01 54 16 96 c2`).
 _GOES_ON = Pattern(r"^(?:[:_=/@]|[-.,][0-9]| [0-9A-Fa-f]{2}\b)")
 _HEX_BEFORE = Pattern(r"[0-9a-fA-F]{2} {1,2}[0-9a-fA-F]{2} {1,2}$")
-_MIN_NATIONAL_DIGITS = 9
+_DIGITS = frozenset(b"0123456789")
+_MIN_DIGITS, _MIN_NATIONAL_DIGITS, _MAX_NATIONAL_DIGITS = 8, 9, 13
 # Number plans with a leading zero that a number without a country code is tried against.
 _REGIONS = ("DE", "GB", "FR", "IT", "AT", "CH", "NL", "BE")
 # A number that is followed by another number (`+1 202 555 0104 14 times`) is tried without its last groups.
@@ -76,6 +77,8 @@ def _shortened(data: bytes, start: int, end: int) -> Iterator[Span]:
 
 
 def _is_international(data: bytes, start: int, end: int) -> bool:
+    if _n_digits(data[start:end]) < _MIN_DIGITS:
+        return False
     written = "+" + decode(data[start:end]).removeprefix("00").removeprefix("+")
     try:
         number = phonenumbers.parse(written, None)
@@ -88,10 +91,10 @@ def _is_international(data: bytes, start: int, end: int) -> bool:
 
 def _is_national(data: bytes, start: int, end: int) -> bool:
     written = data[start:end]
+    if not _MIN_NATIONAL_DIGITS <= _n_digits(written) <= _MAX_NATIONAL_DIGITS:
+        return False
     goes_on = _GOES_ON.occurs(data[end : end + 4]) or _HEX_BEFORE.occurs(data[max(0, start - 8) : start])
     if goes_on or data[start - 1 : start] == b":" or _DATE.fits(written):
-        return False
-    if _n_digits(written) < _MIN_NATIONAL_DIGITS:
         return False
     text = decode(written)
     if text.startswith(("0", "(0")):
@@ -101,7 +104,7 @@ def _is_national(data: bytes, start: int, end: int) -> bool:
 
 
 def _n_digits(written: bytes) -> int:
-    return sum(map(str.isdigit, decode(written)))
+    return sum(map(_DIGITS.__contains__, written))
 
 
 def _is_valid(written: str, region: str) -> bool:

@@ -25,7 +25,7 @@ _DOTNET = rf"{_WORDS_FOR_AT} ([\pL_][^\s(]*\.[^\s(]*\.[^\s(]+)\([^()]*\)(?: (?:i
 _NODE = r"at (?:async |new )*([^\s()]+)(?: \[as [^\]]+\])? \((?:[^()]*/)?([^()/]+):[0-9]+:[0-9]+\)"
 _NODE_BARE = r"at (?:async )?(?:\S*/)?([^\s/()]+):[0-9]+:[0-9]+"
 _FRAME = Pattern(rf"(?:{_JAVA}|{_DOTNET}|{_NODE}|{_NODE_BARE})")
-_PYTHON = Pattern(r'File "(?:[^"]*/)?([^"/]*/)?([^"/]+)", line [0-9]+(?:, in ([^\s]+))?.*')
+_PYTHON = Pattern(r'File "(?:[^"]*?/)??([^"/]*/)?([^"/]+)", line [0-9]+(?:, in ([^\s]+))?.*')
 _PYTHON_END = Pattern(
     r"(?:[\w.]+\.)?\w*(?:Error|Exception|Warning|Exit|Interrupt|Timeout|Group|Failed|Failure)\b.*|[\w.]+: .*"
 )

@@ -42,7 +42,8 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("date", rf"\b(?:{_DAY})?{_DATE}\b"),
     ("ip", r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]{1,5}\b|\b[0-9]{2,3}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}\b"),
     ("time", rf"\b{_TIME}"),
-    ("hex", r"\b0[xX][0-9A-Fa-f]+\b|@[0-9a-f]{5,8}\b"),
+    ("hex", r"\b0[xX][0-9A-Fa-f]+\b"),
+    ("@hex", r"@[0-9a-f]{5,8}\b"),
     # Versions where they only vary: in a file's name, in a browser's signature.
     (_FILE, rf"\b[A-Za-z]\w*(?:-[A-Za-z]\w*)*-[0-9][\w.-]*\.{_SUFFIX}\b"),
     (_AGENT, r"\b(?:Mozilla|AppleWebKit|Gecko|Chrom(?:e|ium)|Safari|Firefox|Edge?|OPR|Version|Mobile)/[0-9][\w.]*"),
