@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from features.case_index import Candidate
 from features.feature_space import Example
 from features.lexical import analyze
-from features.text import identifiers, model_text
+from features.text import identifiers, model_text, opening_text
 from features.ticket import Ticket
 from serving.ranking import DAY_SECONDS
 
 _MAX_TERMS = 4
-_MIN_CHARS = 4
+_READ_CHARS = 40_000
+_WORD = re.compile(r"\b[^\W\d_]{4,}\b")
+_MASK = re.compile(r"<[A-Z_]+>")
 _CLOSE = 0.6
 _DAYS_PER_MONTH = 30.44
 
@@ -38,16 +41,19 @@ class Asked:
         now : float
             Seconds since the epoch at which the ticket was created.
         """
+        ticket = example.ticket
+        # Masks and volatile tokens are words of the model text ("email", "time") that nobody wrote.
+        written = set(_WORD.findall(_MASK.sub(" ", f"{ticket.subject}\n{opening_text(ticket)[:_READ_CHARS]}")))
         stems: dict[str, str] = {}
-        for word in example.text.text.split():
-            if len(word) >= _MIN_CHARS and word.isalpha() and (terms := analyze(word)):
+        for word in _WORD.findall(example.text.text):
+            if word in written and (terms := analyze(word)):
                 stems.setdefault(terms[0], word)
-        in_subject = set(example.text.subject.split())
+        in_subject = set(_WORD.findall(example.text.subject))
         # Words of the subject first, then the longer ones, since they say more.
         order = sorted(stems.items(), key=lambda item: (item[1] not in in_subject, -len(item[1])))
         return cls(
-            ticket=example.ticket,
-            identifiers=identifiers(example.ticket),
+            ticket=ticket,
+            identifiers=identifiers(ticket),
             words=tuple((word, term) for term, word in order),
             now=now,
         )

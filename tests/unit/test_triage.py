@@ -1,0 +1,189 @@
+"""The predicting part of a release, on weights made by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from features.errors import ReleaseRefused
+from features.feature_space import Example, FeatureSpace
+from features.ngrams import NgramVectorizer
+from features.release import load_release, write_release
+from features.structured import StructuredColumns
+from features.text import ModelText
+from features.ticket import Severity, Ticket
+from serving.decision import Thresholds
+from serving.heads import LinearHead
+from serving.ranking import UNTRAINED
+from serving.schemas import Action
+from serving.triage import Novelty, SeverityModel, TargetModel, Triage
+from training.params import DEFAULT_COSTS
+from training.parts import release_parts
+
+LEVELS = [[4.0, 4.0, 4.0], [-4.0, 4.0, 4.0], [-4.0, -4.0, 4.0], [-4.0, -4.0, -4.0]]
+
+
+def head(weights: list[list[float]]) -> LinearHead:
+    """A head over an empty vocabulary and two dense columns; ``weights`` has shape (2, n_outputs)."""
+    dense = np.array(weights, dtype=np.float32)
+    return LinearHead(np.zeros((0, dense.shape[1]), np.float32), dense, np.zeros(dense.shape[1], np.float32))
+
+
+def severity_model(**changes: object) -> SeverityModel:
+    model = SeverityModel(
+        head=head([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]),
+        platt=np.array([[1.0, 0.0]] * 3),
+        costs=np.array(DEFAULT_COSTS),
+        thresholds=Thresholds(suggest=0.4, automate=0.9),
+        sev1_threshold=0.5,
+    )
+    return replace(model, **changes)
+
+
+@pytest.fixture
+def triage() -> Triage:
+    return Triage(
+        space=FeatureSpace(NgramVectorizer.fit([]), StructuredColumns(()), dense_weight=1.0, structured_weight=1.0),
+        category=TargetModel(
+            classes=("exports", "login"),
+            head=head([[-1.0, 1.0], [0.0, 0.0]]),
+            temperature=1.0,
+            thresholds=Thresholds(suggest=0.6, automate=0.9),
+            rare=frozenset(),
+        ),
+        severity=severity_model(),
+        targets={},
+        novelty=Novelty(weight=1.0, threshold=0.7),
+    )
+
+
+def example(first: float, second: float = 0.0, text: str = "login page broken") -> Example:
+    return Example(Ticket(), ModelText(text, ""), np.array([first, second], dtype=np.float32))
+
+
+def test_confidence_decides_the_action(triage: Triage):
+    answers = [p.category for p in triage.predict([example(x) for x in (3.0, 0.5, 0.01)], [[0.9]] * 3)]
+    assert [a.action for a in answers] == [Action.AUTOMATE, Action.SUGGEST, Action.ABSTAIN]
+    assert [a.value for a in answers] == ["login", "login", None]
+    assert answers[2].reason == "between: login | exports"
+    assert [a.value for a in answers[2].alternatives] == ["login", "exports"]
+
+
+def test_a_rare_class_is_never_automated(triage: Triage):
+    assert triage.category is not None
+    triage = replace(triage, category=replace(triage.category, rare=frozenset({"login"})))
+    assert triage.predict([example(3.0)], [[0.9]])[0].category.action is Action.SUGGEST
+    assert triage.predict([example(-3.0)], [[0.9]])[0].category.action is Action.AUTOMATE
+
+
+def test_what_is_unlike_history_is_said_to_be_new(triage: Triage):
+    near, far, alone = triage.predict([example(0.5)] * 3, [[0.9, 0.8], [-0.2, -0.1], []])
+    assert (near.novel, far.novel, alone.novel) == (False, True, False)
+    assert far.category.value is None
+    assert far.category.reason == "unlike_history"
+    assert far.severity.value is not None, "how bad it is can be told of a new problem too"
+
+
+def test_without_a_threshold_nothing_is_new(triage: Triage):
+    triage = replace(triage, novelty=Novelty(weight=1.0, threshold=None))
+    assert not triage.predict([example(0.5)], [[-1.0]])[0].novel
+
+
+@pytest.mark.parametrize("text", ["", " ", "help", "12345 678", "??? !!!"])
+def test_too_little_text_is_answered_by_abstaining(triage: Triage, text: str):
+    [answer] = triage.predict([example(3.0, text=text)], [[0.9]])
+    assert answer.category.reason == answer.severity.reason == "too_little_text"
+    assert answer.category.value is None
+    assert answer.severity.value is None
+    assert not answer.severity.sev1_flag
+    assert not answer.novel
+
+
+def test_cumulative_probabilities_are_made_to_rise(triage: Triage):
+    # The first head says sev1 for sure, the others say that it is not even sev2: the first one is believed.
+    probabilities = severity_model().probabilities(triage.space.transform([example(6.0, -6.0)]))
+    assert np.all(probabilities >= 0)
+    assert probabilities.sum(axis=1) == pytest.approx([1.0])
+    assert probabilities[0, 0] > 0.99
+
+
+def test_the_level_of_least_cost_is_answered():
+    model = severity_model()
+    costs = np.array(DEFAULT_COSTS)
+    for probabilities in np.random.default_rng(0).dirichlet(np.ones(4), size=200):
+        expected = [sum(probabilities[truth] * costs[truth][answer] for truth in range(4)) for answer in range(4)]
+        assert expected[int(model.cheapest(probabilities[None, :])[0])] == min(expected)
+
+
+def test_a_level_chosen_for_its_cost_is_not_automated(triage: Triage):
+    # sev3 is most probable by far, and a miss of sev1 so dear that sev1 is answered.
+    dear = np.array(DEFAULT_COSTS)
+    dear[0, 1:] = 1000.0
+    triage = replace(triage, severity=severity_model(costs=dear, thresholds=Thresholds(suggest=0.1, automate=0.2)))
+    [answer] = triage.predict([example(-4.0, -1.0)], [[0.9]])
+    assert answer.severity.most_likely is not Severity.SEV1
+    assert answer.severity.value is Severity.SEV1
+    assert answer.severity.action is Action.SUGGEST
+
+
+def test_the_sev1_flag_follows_its_own_threshold(triage: Triage):
+    risks = [p.severity for p in triage.predict([example(x, 5.0) for x in (1.0, -1.0)], [[0.9]] * 2)]
+    assert [answer.sev1_flag for answer in risks] == [True, False]
+    assert risks[0].sev1_risk == pytest.approx(0.7311, abs=1e-4)
+    never = replace(triage, severity=severity_model(sev1_threshold=2.0))
+    assert not never.predict([example(50.0, 5.0)], [[0.9]])[0].severity.sev1_flag
+
+
+def test_what_was_not_trained_says_so(triage: Triage):
+    [answer] = replace(triage, category=None, severity=None).predict([example(1.0)], [[-1.0]])
+    assert answer.category.reason == answer.severity.reason == "not_trained"
+    assert answer.severity.most_likely is None
+    assert not answer.novel
+
+
+def test_no_tickets_have_no_predictions(triage: Triage):
+    assert triage.predict([], []) == []
+
+
+def test_a_release_gives_the_same_models_back(triage: Triage, release_of):
+    again = Triage.from_release(load_release(release_of(triage)))
+    examples = [example(x, y) for x, y in np.random.default_rng(0).standard_normal((30, 2))]
+    nearest = [[0.5]] * 30
+    assert again.predict(examples, nearest) == triage.predict(examples, nearest)
+
+
+@pytest.fixture
+def release_of(tmp_path):
+    from features.lexical import LexicalStatistics
+
+    def write(triage: Triage):
+        parts = release_parts(triage, UNTRAINED, LexicalStatistics.fit([]))
+        return write_release(tmp_path, release_id="r1", parts=parts)
+
+    return write
+
+
+def test_further_targets_with_odd_names_are_kept_apart(triage: Triage, release_of):
+    assert triage.category is not None
+    other = replace(triage.category, classes=("a", "b"))
+    triage = replace(triage, targets={"Zuständige Gruppe / Team": other, "zust-ndige gruppe team": triage.category})
+    again = Triage.from_release(load_release(release_of(triage)))
+    assert set(again.targets) == set(triage.targets)
+    assert again.targets["Zuständige Gruppe / Team"].classes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"head": head([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])}, "category weights of shape"),
+        ({"classes": ("one",)}, "category weights of shape"),
+        ({"head": replace(head([[1.0, 1.0]] * 2), sparse_weights=np.zeros((9, 2), np.float32))}, "category weights"),
+        ({"head": head([[1.0, 1.0]] * 3)}, "weights of shape"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(triage: Triage, release_of, change: dict[str, object], message: str):
+    assert triage.category is not None
+    broken = replace(triage, category=replace(triage.category, **change))
+    release = load_release(release_of(broken))
+    with pytest.raises(ReleaseRefused, match=f"r1 has .*{message}"):
+        Triage.from_release(release)
