@@ -37,7 +37,7 @@ _SIGN_OFF = (
     r"(?: (?:in advance|a lot|so much|again|and .{1,40}|from .{1,30}|for .{1,30}))?[,.! ]*"
     r"|(?:thank you|thx|cheers|danke|vielen dank|besten dank|(?:muchas )?gracias|merci)(?: .{1,30})?[,.! ]*"
     r"|(?:yours )?(?:sincerely|faithfully|truly)(?: yours)?[,.! ]*|br|brgds|mfg|vg|lg"
-    r"|mit \pL{4,20} gr(?:ü|ue)(?:ß|ss)en.{0,40}|\pL{4,14} gr(?:ü|ue)(?:ß|ss)e.{0,40}|gr(?:uß|uss|üße|uesse)[,.! ]*"
+    r"|mit \S{4,20} gr(?:ü|ue)(?:ß|ss)en.{0,40}|\S{4,14} gr(?:ü|ue)(?:ß|ss)e.{0,40}|gr(?:uß|uss|üße|uesse)[,.! ]*"
     r"|(?:un |reciba un )?(?:cordial )?saludos?(?: cordial(?:es)?)?[,.! ]*|atentamente[,.! ]*"
     r"|(?:bien |très )?cordialement[,.! ]*|bien à vous[,.! ]*|(?:meilleures )?salutations.{0,40}"
 )
@@ -55,12 +55,14 @@ _DISCLAIMER = (
 _PHONE = r"(?:(?i:<phone>)|\+[1-9][0-9 ()/-]{7,})"
 _REACH = rf"(?:{_PHONE}|(?i:<email>)|\S+@\S+\.\S+)"
 _LABEL = r"(?:(?i:tel|phone|mobile|mob|cell|fax|desk|direct|office|e-?mail|mail|web|[tmefd])\.?:?)"
-_WORD = r"\p{Lu}[\pL'.-]*"
-_ROLE = r"[\pL ,&'()/-]{2,40}"
+# Plain ranges: Unicode's classes of letters would make the sets below a hundred times larger and slow to compile.
+_WORD = r"[A-ZÀ-Þ][^\s|@<>0-9,]*"
+_ROLE = r"[^|@<>0-9.!?\r\n]{2,40}"
+_ROLES = r"(?:[^|@<>0-9!?\r\n]{2,40} \| ){1,3}"
 # `Ann Lee, Head of Exports | X Ltd`, `desk +44 … | ann@x.example`, `Ann  +44 …`: who, and how to reach them.
 _CONTACT = (
     rf"(?:{_ROLE}(?: \| {_ROLE}){{2,3}}|{_WORD} +{_PHONE}"
-    rf"|(?:{_LABEL}|(?:[\pL .,&'()/-]{{2,40}} \| ){{1,3}}|{_WORD}(?: {_WORD}){{1,3}})?[ :,|/·(-]*"
+    rf"|(?:{_LABEL}|{_ROLES}|{_WORD}(?: {_WORD}){{1,3}})?[ :,|/·(-]*"
     rf"{_REACH}(?:[ ,|/·)-]+{_LABEL}?[ :]*{_REACH})?[ ,|/·)-]*)"
 )
 _LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import re2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.linear_regex import Pattern, PatternSet, decode, encode, splice
@@ -12,6 +12,7 @@ from features.linear_regex import Pattern, PatternSet, decode, encode, splice
 any_text = st.text(st.characters(codec=None), max_size=60)  # with lone surrogates
 
 
+@settings(deadline=None)
 @given(any_text)
 def test_encoding_carries_every_string(text: str):
     assert decode(encode(text)) == text
@@ -52,6 +53,7 @@ def test_splice_leaves_out_what_overlaps():
 PATTERNS = ("[0-9]{3}", "(?i)ab", r"\bx", "é", "a.*b")
 
 
+@settings(deadline=None)
 @given(any_text)
 def test_a_set_answers_as_its_patterns_do(text: str):
     data = encode(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.linear_regex import PatternSet, encode
@@ -166,6 +166,7 @@ hostile = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
 any_text = st.text(st.characters(codec=None), max_size=80) | hostile
 
 
+@settings(deadline=None)
 @given(any_text)
 def test_masking_is_idempotent_and_bounded(text: str):
     masked = MASKER.mask(text)
@@ -173,6 +174,7 @@ def test_masking_is_idempotent_and_bounded(text: str):
     assert len(masked) <= MAX_GROWTH * len(text)
 
 
+@settings(deadline=None)
 @given(any_text)
 def test_a_rule_finds_nothing_without_its_trigger(text: str):
     data = encode(text)
@@ -181,6 +183,7 @@ def test_a_rule_finds_nothing_without_its_trigger(text: str):
         assert number in triggered or not rule.find(data), rule.find.__name__
 
 
+@settings(deadline=None)
 @given(any_text, st.lists(st.tuples(st.integers(-2, 90), st.integers(-2, 90)), max_size=4))
 def test_no_recogniser_breaks_the_masker(text: str, spans: list[tuple[int, int]]):
     masked = Masker(lambda _: spans).mask(text)

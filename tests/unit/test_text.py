@@ -165,7 +165,7 @@ any_text = st.text(st.characters(codec=None), max_size=120) | mails | tokens.map
 @given(any_text, any_text)
 @example("", "Thanks\n" * 300)
 @example("Re: " * 50, "> " * 500)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_model_text_is_bounded_and_idempotent(subject: str, description: str):
     text = model_text(Ticket(subject=subject, description=description))
     assert len(text.subject) <= MAX_SUBJECT_CHARS
