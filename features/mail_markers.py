@@ -61,7 +61,7 @@ _ROLE = r"[^|@<>0-9.!?\r\n]{2,40}"
 _ROLES = r"(?:[^|@<>0-9!?\r\n]{2,40} \| ){1,3}"
 # `Ann Lee, Head of Exports | X Ltd`, `desk +44 … | ann@x.example`, `Ann  +44 …`: who, and how to reach them.
 _CONTACT = (
-    rf"(?:{_ROLE}(?: \| {_ROLE}){{2,3}}|{_WORD} +{_PHONE}"
+    rf"(?:{_ROLE}(?: \| {_ROLE}){{2,3}}|{_WORD}[ :,|/·]+{_PHONE}"
     rf"|(?:{_LABEL}|{_ROLES}|{_WORD}(?: {_WORD}){{1,3}})?[ :,|/·(-]*"
     rf"{_REACH}(?:[ ,|/·)-]+{_LABEL}?[ :]*{_REACH})?[ ,|/·)-]*)"
 )
