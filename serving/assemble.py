@@ -53,7 +53,9 @@ class Parts:
         """Take in the runbooks, if they changed; suggestions under way keep those that they began with."""
         change = history.runbooks_change()
         if change != self.runbooks_change:
-            self.suggester.runbooks = RunbookIndex.build(history.runbooks(), self.encoder, self.statistics)
+            self.suggester.runbooks = RunbookIndex.build(
+                history.runbooks(), self.encoder, self.statistics, store=history
+            )
             self.runbooks_change = change
 
     def close(self) -> None:
@@ -169,7 +171,7 @@ def build_parts(
             encoder=encoder,
             intake=intake,
             index=index,
-            runbooks=RunbookIndex.build(history.runbooks(), encoder, statistics),
+            runbooks=RunbookIndex.build(history.runbooks(), encoder, statistics, store=history),
             read_cases=history.cases,
         )
     except BaseException:

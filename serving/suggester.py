@@ -10,14 +10,13 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from features.runbook_index import RunbookIndex
-
 from features.case_entries import CaseEntry
 from features.case_index import Candidate, CaseFilter, CaseIndex
 from features.encoder import Encoder
 from features.feature_space import Example
 from features.history import StoredCase
 from features.intake import Intake
+from features.runbook_index import RunbookIndex
 from features.text import model_text
 from features.ticket import Case, LinkType, Ticket
 from serving.collapse import collapse
@@ -104,7 +103,12 @@ class Suggester:
     def answer(self, example: Example, query: Query) -> Suggestion:
         """Answer an example of :meth:`example`, for callers that keep what was masked; raises as :meth:`suggest`."""
         now = _created(example.ticket)
-        visible = replace(query.filter, exclude_ids=query.filter.exclude_ids | _own_id(example.ticket))
+        visible = replace(
+            query.filter,
+            # Where a customer's name had to be masked, its cases are stored under a pseudonym.
+            customer=self._intake.prepare_ticket(Ticket(customer=query.filter.customer)).customer,
+            exclude_ids=query.filter.exclude_ids | _own_id(example.ticket),
+        )
         ranked = self.rank(example, visible, now=now)
         shown = [case for case in ranked if self.ranker.tier(case.relevance)]
         permitted = [case for case in shown if _may_see(case.entry, query.access_groups)]

@@ -38,10 +38,12 @@ def _end_with(descriptor: int) -> None:
 def _serve(listening: socket.socket, graceful_seconds: float) -> None:
     import uvicorn
 
+    from serving.protocol import BoundedHttp
+
     config = uvicorn.Config(
         APP,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -44,6 +44,16 @@ def test_top_k_and_filters_hold(service):
     assert {int(case_id[2:]) for case_id in case_ids(late)} <= set(range(14, 30))
 
 
+def test_a_customer_whose_name_is_masked_can_be_filtered_by(service):
+    case = {"id": "M-1", "subject": "Marmot burrow sync fails", "status": "resolved", "customer": "ann@example.com"}
+    service.post("/v1/cases", {"case": case})
+    asked = {"filters": {"customer": "ann@example.com"}}
+    service.eventually(lambda: case_ids(service.suggest("Marmot burrow sync fails", **asked)) == ["M-1"], 2.0)
+    with service.database() as database:
+        (customer,) = database.execute("SELECT customer FROM tickets WHERE id = 'M-1'").fetchone()
+    assert "ann" not in customer
+
+
 @pytest.mark.parametrize("text", ["", " \n\t ", "?"])
 def test_a_ticket_without_words_is_answered_with_an_abstention(service, text: str):
     response = service.suggest(text, text)

@@ -157,6 +157,44 @@ def test_a_log_line_says_what_happened(service):
     assert line["key"] == service.tokens["suggest"].partition(".")[0]
 
 
+def exchange(service, *parts: bytes, pause: float = 0.0) -> bytes:
+    """What comes back for raw bytes, to the end of the connection."""
+    host, port = service.url.removeprefix("http://").split(":")
+    received = b""
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(pause)
+            while chunk := connection.recv(65_536):
+                received += chunk
+        except ConnectionError:
+            pass
+    return received
+
+
+def test_what_is_no_http_is_answered_like_every_error(service):
+    answer = exchange(service, b"FROB THE SERVICE\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    body = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert body["error"]["code"] == "invalid_input"
+    assert body["request_id"]
+
+
+def test_a_head_without_end_is_cut_off(service):
+    answer = exchange(service, b"GET /livez HTTP/1.1\r\nX-Long: ", *[b"x" * 16_384] * 64)
+    # Bytes that were still on their way may reset the connection before the answer is read.
+    assert answer == b"" or b"head is larger than 65,536 bytes" in answer
+    assert service.suggest("still there").status_code == 200
+
+
+@pytest.mark.slow
+def test_a_head_that_never_ends_is_given_up(service):
+    started = time.monotonic()
+    assert exchange(service, b"GET /livez HTTP/1.1\r\n", b"X-A: 1\r\n", pause=0.5) == b""
+    assert 8 < time.monotonic() - started < 20
+
+
 def test_a_client_that_goes_away_half_way_harms_nothing(service):
     host, port = service.url.removeprefix("http://").split(":")
     for _ in range(20):
