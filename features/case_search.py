@@ -53,12 +53,17 @@ class Candidate:
         Of the vectors, -1 to 1.
     bm25, bm25_subject : float
         Of the whole texts and of the subjects, by the statistics of the release, over the query's self score: 0 to 1.
+    subject_coverage, case_subject_coverage, rarest_shared : float
+        As in :class:`features.forward.Overlap`, 0 to 1.
     """
 
     row_id: int
     cosine: float
     bm25: float
     bm25_subject: float
+    subject_coverage: float = 0.0
+    case_subject_coverage: float = 0.0
+    rarest_shared: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +103,17 @@ def find_candidates(parts: IndexParts, query: CaseQuery, terms: LexicalQuery, wh
     slots = parts.entries.slots(rows)
     cosines = np.clip(parts.dense.reconstruct(rows) @ query.vector, -1.0, 1.0)
     subject, text = parts.forward.scores(terms, slots)
+    shared = parts.forward.overlap(terms, slots)
     age = np.maximum(query.now - parts.entries.created(slots) / 1e6, 0.0)
     score = _COSINE_WEIGHT * cosines + text + subject + _RECENCY_WEIGHT * np.exp(-age / _RECENCY_SECONDS)
     best = np.lexsort((-rows, -score))
-    columns = (rows[best], cosines[best], text[best], subject[best])
-    return [Candidate(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
+    columns = (
+        rows,
+        cosines,
+        text,
+        subject,
+        shared.subject_coverage,
+        shared.case_subject_coverage,
+        shared.rarest_shared,
+    )
+    return [Candidate(*values) for values in zip(*(column[best].tolist() for column in columns), strict=True)]

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.growing import GrowingArray
-from features.lexical import DocumentTerms, LexicalStatistics, TermCounts
+from features.lexical import DocumentTerms, Hashes, LexicalStatistics, TermCounts
 
 K1 = 1.2
 B = 0.75
 FIELDS = ("subject", "text")
+_N_RAREST = 3
 
 Slots = NDArray[np.int64]
 Scores = NDArray[np.float64]
@@ -51,6 +52,13 @@ class FieldQuery:
         self_score = np.sum(idf * counts * _saturation(counts, float(bag.length), mean_length))
         return cls(bag, idf, mean_length, float(self_score))
 
+    def find(self, hashes: Hashes) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where each term, shape (n,), stands in the query's bag, and whether it does."""
+        if not len(self.bag.hashes):
+            return np.zeros(len(hashes), dtype=np.intp), np.zeros(len(hashes), dtype=np.bool_)
+        at = np.minimum(np.searchsorted(self.bag.hashes, hashes), len(self.bag.hashes) - 1)
+        return at, self.bag.hashes[at] == hashes
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LexicalQuery:
@@ -58,6 +66,7 @@ class LexicalQuery:
 
     subject: FieldQuery
     text: FieldQuery
+    statistics: LexicalStatistics
 
     @classmethod
     def of(cls, document: DocumentTerms, statistics: LexicalStatistics) -> LexicalQuery:
@@ -65,7 +74,27 @@ class LexicalQuery:
         return cls(
             FieldQuery.of(document.subject, statistics, statistics.mean_subject_length),
             FieldQuery.of(document.text, statistics, statistics.mean_text_length),
+            statistics,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlap:
+    """What a query and each of n cases share, beside BM25; each of shape (n,), 0 to 1.
+
+    Attributes
+    ----------
+    subject_coverage : ndarray of float64
+        Share of the query's subject, by idf, that the case's text holds.
+    case_subject_coverage : ndarray of float64
+        Share of the case's subject, by idf, that the query's text holds.
+    rarest_shared : ndarray of float64
+        Idf of the three rarest terms in both texts, over that of three terms that no other case has.
+    """
+
+    subject_coverage: Scores
+    case_subject_coverage: Scores
+    rarest_shared: Scores
 
 
 class ForwardIndex:
@@ -122,6 +151,32 @@ class ForwardIndex:
         """
         return self._bags["subject"].scores(query.subject, slots), self._bags["text"].scores(query.text, slots)
 
+    def overlap(self, query: LexicalQuery, slots: Slots) -> Overlap:
+        """Compare the terms of a query with those of slots.
+
+        Parameters
+        ----------
+        query : LexicalQuery
+        slots : ndarray of int64, shape (n,)
+        """
+        n = len(slots)
+        hashes, owners = self._bags["text"].terms(slots)
+        at, is_shared = query.text.find(hashes)
+        at, owners = at[is_shared], owners[is_shared]
+        of_subject = np.isin(query.text.bag.hashes, query.subject.bag.hashes, assume_unique=True)
+        covered = np.bincount(owners, weights=(query.text.idf * of_subject)[at], minlength=n)
+        subject_hashes, subject_owners = self._bags["subject"].terms(slots)
+        subject_idf = query.statistics.idf(subject_hashes).astype(np.float64)
+        _, is_known = query.text.find(subject_hashes)
+        own = np.bincount(subject_owners, weights=subject_idf, minlength=n)
+        known = np.bincount(subject_owners, weights=subject_idf * is_known, minlength=n)
+        rarest = _sum_of_largest(query.text.idf[at], owners, n, _N_RAREST)
+        return Overlap(
+            subject_coverage=covered / max(float(query.subject.idf.sum()), 1e-9),
+            case_subject_coverage=known / np.maximum(own, 1e-9),
+            rarest_shared=rarest / (_N_RAREST * query.statistics.highest_idf),
+        )
+
     def take(self, slots: Slots) -> dict[str, NDArray[Any]]:
         """Copy the terms of slots, in their order, as arrays that make a new index."""
         return {f"{field}_{name}": array for field in FIELDS for name, array in self._bags[field].take(slots).items()}
@@ -171,6 +226,11 @@ class _Bags:
         arrays = self.take(np.array([slot]))
         return TermCounts(arrays["hashes"], arrays["counts"], int(arrays["lengths"][0]))
 
+    def terms(self, slots: Slots) -> tuple[Hashes, NDArray[np.int64]]:
+        """Terms of slots, and for each the index into ``slots`` it belongs to."""
+        where, owners = self._positions(slots)
+        return self._arrays["hashes"].values[where], owners
+
     def scores(self, query: FieldQuery, slots: Slots) -> Scores:
         if query.self_score <= 0.0 or len(slots) == 0:
             return np.zeros(len(slots))
@@ -203,3 +263,12 @@ class _Bags:
 def _saturation(counts: Scores, lengths: Scores | float, mean_length: float) -> Scores:
     """How much a term's frequency in a document counts, in BM25."""
     return counts * (K1 + 1.0) / (counts + K1 * (1.0 - B + B * lengths / mean_length))
+
+
+def _sum_of_largest(values: Scores, owners: NDArray[np.int64], n_owners: int, k: int) -> Scores:
+    """Sum of the k largest values of each owner, shape (n_owners,)."""
+    order = np.lexsort((-values, owners))
+    values, owners = values[order], owners[order]
+    first = np.searchsorted(owners, np.arange(n_owners))
+    rank = np.arange(len(owners)) - first[owners]
+    return np.bincount(owners[rank < k], weights=values[rank < k], minlength=n_owners).astype(np.float64)

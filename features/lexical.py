@@ -253,6 +253,11 @@ class LexicalStatistics:
         return np.log1p((n - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
 
     @property
+    def highest_idf(self) -> float:
+        """The idf of a term that is not in the statistics."""
+        return float(np.log1p((max(self.n_documents, 1) - 0.5) / 1.5))
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256, in hex, of the statistics and of the analyzer's version: what an index must agree on."""
         digest = sha256(ANALYZER_VERSION.encode())

@@ -43,8 +43,9 @@ SIGNALS: tuple[str, ...] = (
 """Names of the signals, in column order of :func:`signals`.
 
 ``bm25*`` are divided by the query's score against itself and ``cosine`` is as it is; ``*_share`` are relative to the
-best candidate; ``agreement`` is the product of both shares; ``recency_d`` is exp(-age / d days); ``first_*`` mark the
-best candidate of one method.
+best candidate; ``agreement`` is the product of both shares; ``*_coverage`` and ``rarest_shared`` are those of
+:class:`features.forward.Overlap`; ``recency_d`` is exp(-age / d days); ``log_length`` is of the case's characters;
+``first_*`` mark the best candidate of one method.
 """
 
 DAY_SECONDS = 86_400.0

@@ -39,7 +39,10 @@ def column(matrix: np.ndarray, name: str) -> list[float]:
 
 def test_signals_of_two_candidates():
     matrix = signals(
-        [CANDIDATE, Candidate(row_id=2, cosine=0.4, bm25=0.8, bm25_subject=0.0)],
+        [
+            replace(CANDIDATE, subject_coverage=0.5, case_subject_coverage=0.25, rarest_shared=0.125),
+            Candidate(row_id=2, cosine=0.4, bm25=0.8, bm25_subject=0.0),
+        ],
         [ENTRY, replace(ENTRY, row_id=2, created_at=math.nan, product="hooks", customer=None, text_length=50)],
         Ticket(product="api", customer="Acme"),
         now=NOW,
@@ -55,9 +58,14 @@ def test_signals_of_two_candidates():
         "agreement": [0.5, 0.5],
         "recency_20": [math.exp(-1), math.exp(-365 / 20)],
         "recency_180": [math.exp(-20 / 180), math.exp(-365 / 180)],
+        "recency_1000": [math.exp(-20 / 1000), math.exp(-365 / 1000)],
+        "subject_coverage": [0.5, 0.0],
+        "case_subject_coverage": [0.25, 0.0],
+        "rarest_shared": [0.125, 0.0],
         "same_product": [1.0, 0.0],
         "same_customer": [1.0, 0.0],
         "length_ratio": [0.5, 0.5],
+        "log_length": [math.log(200), math.log(50)],
         "first_dense": [1.0, 0.0],
         "first_lexical": [0.0, 1.0],
     }

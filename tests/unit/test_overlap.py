@@ -1,0 +1,56 @@
+"""What a query and a case share beside BM25."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.forward import ForwardIndex, LexicalQuery, Overlap
+from features.lexical import LexicalStatistics, analyze, document_terms, term_hashes
+
+WORDS = ["login", "invoice", "timeout", "sso", "export", "webhook", "retry"]
+TEXTS = st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join)
+
+
+def overlap_of(
+    query: tuple[str, str], cases: list[tuple[str, str]], slots: list[int]
+) -> tuple[Overlap, LexicalStatistics]:
+    documents = [document_terms(*case) for case in cases]
+    statistics = LexicalStatistics.fit(documents)
+    index = ForwardIndex()
+    index.extend(documents)
+    return index.overlap(
+        LexicalQuery.of(document_terms(*query), statistics), np.array(slots, dtype=np.int64)
+    ), statistics
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=6), TEXTS, TEXTS)
+def test_overlap_is_that_of_sets_of_terms(cases: list[tuple[str, str]], subject: str, body: str):
+    slots = list(range(len(cases)))[::-1]
+    found, statistics = overlap_of((subject, body), cases, slots)
+
+    def idf(terms: set[str]) -> list[float]:
+        return [float(statistics.idf(term_hashes([term]))[0]) for term in sorted(terms)]
+
+    own_subject, own = set(analyze(subject)), set(analyze(f"{subject}\n{body}"))
+    for i, slot in enumerate(slots):
+        its_subject, its = set(analyze(cases[slot][0])), set(analyze(" ".join(cases[slot])))
+        covered = sum(idf(own_subject & its)) / sum(idf(own_subject)) if own_subject else 0.0
+        known = sum(idf(its_subject & own)) / sum(idf(its_subject)) if its_subject else 0.0
+        rarest = sum(sorted(idf(own & its))[-3:]) / (3 * statistics.highest_idf)
+        assert found.subject_coverage[i] == pytest.approx(covered, abs=1e-6)
+        assert found.case_subject_coverage[i] == pytest.approx(known, abs=1e-6)
+        assert found.rarest_shared[i] == pytest.approx(rarest, abs=1e-6)
+
+
+def test_a_query_without_terms_shares_nothing():
+    found, _ = overlap_of(("", "..."), [("sso login", "timeout"), ("", "")], [0, 1])
+    assert found.subject_coverage.tolist() == found.rarest_shared.tolist() == [0.0, 0.0]
+    assert found.case_subject_coverage.tolist() == [0.0, 0.0]
+
+
+def test_no_slots_give_no_rows():
+    found, _ = overlap_of(("sso", ""), [("sso login", "timeout")], [])
+    assert len(found.subject_coverage) == len(found.case_subject_coverage) == len(found.rarest_shared) == 0
