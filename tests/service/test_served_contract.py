@@ -164,7 +164,11 @@ def test_a_change_made_elsewhere_is_followed(service, kit):
     case = replace(model, ticket=Ticket(id="Q-1", subject=words))
     with closing(History.open(service.settings.history_url)) as history:
         history.upsert([case], masking_rules="1")
-    assert service.eventually(lambda: "Q-1" in case_ids(service.suggest(words)), 2.0) < 2.0
+        assert service.eventually(lambda: "Q-1" in case_ids(service.suggest(words)), 2.0) < 2.0
+        history.erase("Q-1")  # what `precedent erase` does
+        assert service.eventually(lambda: "Q-1" not in case_ids(service.suggest(words)), 2.0) < 2.0
+    with service.database() as database:
+        assert database.execute("SELECT count(*) FROM journal_suggestions WHERE answer LIKE '%Q-1%'").fetchone() == (0,)
 
 
 def test_the_same_case_again_changes_nothing(service):
