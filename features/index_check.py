@@ -57,7 +57,7 @@ def check_index(parts: IndexParts, watermark: int, folder: Path, history: Histor
         *_disagreements(parts),
         *_differences(parts.entries.changes(), truth, watermark),
         *_wrong_vectors(parts, history, encoder),
-        *_damaged_snapshots(folder),
+        *damaged_snapshots(folder),
     ]
     return IndexReport(watermark, last_change, len(parts.entries), len(truth), tuple(problems))
 
@@ -103,7 +103,8 @@ def _wrong_vectors(parts: IndexParts, history: History, encoder: Encoder) -> Ite
         yield f"{n_wrong} of {len(checked)} vectors looked at are not those of the history; rebuild the index."
 
 
-def _damaged_snapshots(folder: Path) -> Iterator[str]:
+def damaged_snapshots(folder: Path) -> Iterator[str]:
+    """One sentence for each snapshot in a folder that does not pass its checks."""
     for path in snapshots(folder):
         try:
             check_snapshot(path)

@@ -109,9 +109,13 @@ class Suggester:
             customer=self._intake.prepare_ticket(Ticket(customer=query.filter.customer)).customer,
             exclude_ids=query.filter.exclude_ids | _own_id(example.ticket),
         )
-        ranked = self.rank(example, visible, now=now)
-        shown = [case for case in ranked if self.ranker.tier(case.relevance)]
-        permitted = [case for case in shown if _may_see(case.entry, query.access_groups)]
+        shown = self._shown(example, visible, now)
+        permitted, n_hidden = shown, 0
+        if query.access_groups is not None:
+            n_hidden = sum(not _may_see(case.entry, query.access_groups) for case in shown)
+            if n_hidden:
+                # Searched again, so that what is hidden does not take the place of what may be seen.
+                permitted = self._shown(example, replace(visible, access_groups=query.access_groups), now)
         prediction = self.predict(example)
         resolved = collapse([case for case in permitted if case.entry.is_resolved])
         open_cases = collapse([case for case in permitted if not case.entry.is_resolved])[:MAX_RELATED_OPEN]
@@ -135,7 +139,7 @@ class Suggester:
                 example, [(group.best.relevance, cases[group.best.row_id].case) for group in found]
             ),
             novel=prediction.novel,
-            hidden_count=len(shown) - len(permitted),
+            hidden_count=n_hidden,
             notes=[],
         )
 
@@ -219,8 +223,8 @@ def _own_id(ticket: Ticket) -> frozenset[str]:
     return frozenset({ticket.id}) if ticket.id is not None else frozenset()
 
 
-def _may_see(entry: CaseEntry, groups: frozenset[str] | None) -> bool:
-    return groups is None or entry.access_group is None or entry.access_group in groups
+def _may_see(entry: CaseEntry, groups: frozenset[str]) -> bool:
+    return entry.access_group is None or entry.access_group in groups
 
 
 def _related_open(ranked: RankedCase, cases: Mapping[int, StoredCase]) -> RelatedOpen:

@@ -1,0 +1,65 @@
+"""``precedent benchmark``."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from cli.common import json_option, print_json, say, settings_of, workspace_option
+
+if TYPE_CHECKING:
+    from evaluation.benchmarks.bench import Bench
+
+
+@click.command()
+@click.argument("task", type=click.Choice(["category", "severity", "similar", "runbooks", "all", "tune-untrained"]))
+@click.option(
+    "--data",
+    "folder",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of a public layout; for 'all' the folder that holds such folders.",
+)
+@click.option(
+    "--on",
+    type=click.Choice(["tune", "test"]),
+    help="Rows to score: those to choose on, or the test rows. Default: tune for category, test for severity.",
+)
+@click.option(
+    "--label",
+    type=click.Choice(["project", "component"]),
+    default="project",
+    show_default=True,
+    help="What the category of an issue is; component needs --project.",
+)
+@click.option("--project", metavar="KEY", help="Only this project's issues and pairs.")
+@workspace_option
+@json_option
+def benchmark(
+    task: str,
+    folder: Path,
+    on: Literal["tune", "test"] | None,
+    label: str,
+    project: str | None,
+    workspace: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the product's own pipeline on public data and print its figures; docs/benchmarks.md says what each means.
+
+    Texts are embedded once and their vectors kept in the workspace, so that a run that was stopped goes on where it was.
+    """
+    from evaluation.benchmarks.all import run_all, run_task
+    from evaluation.benchmarks.render import render
+
+    bench = _bench(workspace)
+    if task == "all":
+        result: dict[str, object] = dict(run_all(bench, folder, on=on))
+    else:
+        result = run_task(bench, task, folder, on=on, label=label, project=project)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(render(result))
