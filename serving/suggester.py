@@ -155,6 +155,9 @@ class Suggester:
         _, cosines = self.index.nearest(example.vector, Novelty.N_NEAREST, own)
         return self.triage.predict([example], [cosines.tolist()])[0]
 
+    def _shown(self, example: Example, visible: CaseFilter, now: float) -> list[RankedCase]:
+        return [case for case in self.rank(example, visible, now=now) if self.ranker.tier(case.relevance)]
+
     def rank(
         self, example: Example, visible: CaseFilter, *, now: float, limit: int = MAX_CANDIDATES
     ) -> list[RankedCase]:
