@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import Any
 
@@ -77,10 +76,6 @@ def main(arguments: list[str] | None = None) -> None:
         if (error.name or "").split(".")[0] in _OWN_PACKAGES:
             raise
         click.echo(f"Error: this command needs {error.name}: pip install 'precedent[train]'.", err=True)
-        sys.exit(1)
-    except BrokenPipeError:
-        # Whoever read the output has read enough; Python would complain once more when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         name = f" {error.filename}" if error.filename else ""
