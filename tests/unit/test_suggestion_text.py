@@ -1,0 +1,145 @@
+from datetime import UTC, datetime
+
+from cli.suggestion_text import render_suggestion
+from features.ticket import FixOutcome, Severity
+from serving.schemas import (
+    Action,
+    Alternative,
+    RelatedOpen,
+    ResolutionAnswer,
+    RunbookAnswer,
+    SeverityAnswer,
+    SimilarCase,
+    Suggestion,
+    TargetAnswer,
+)
+
+AT = datetime(2026, 5, 4, tzinfo=UTC)
+EMPTY = Suggestion(
+    request_id="q1",
+    release="r1",
+    index_watermark=1,
+    category=TargetAnswer(value=None, confidence=0.0, action=Action.ABSTAIN, reason="not_trained"),
+    severity=SeverityAnswer(
+        value=None,
+        most_likely=None,
+        confidence=0.0,
+        action=Action.ABSTAIN,
+        reason="not_trained",
+        sev1_flag=False,
+        sev1_risk=0.0,
+    ),
+    targets={},
+    similar_cases=[],
+    related_open=[],
+    resolutions=[],
+    runbooks=[],
+    novel=False,
+    hidden_count=0,
+    notes=[],
+)
+
+
+def case(**changes: object) -> SimilarCase:
+    values: dict[str, object] = {
+        "id": "T-1",
+        "subject": "Exports stuck",
+        "url": None,
+        "relevance": 0.81,
+        "tier": "strong",
+        "resolved_at": AT,
+        "category": "exports",
+        "resolution": "Restarted the worker.",
+        "outcome": FixOutcome.HELD,
+        "duplicates": 2,
+        "why": ["same product (reports)"],
+    }
+    return SimilarCase.model_validate(values | changes)
+
+
+def test_a_full_suggestion_as_a_person_reads_it():
+    full = EMPTY.model_copy(
+        update={
+            "category": TargetAnswer(value="exports", confidence=0.91, action=Action.SUGGEST),
+            "severity": SeverityAnswer(
+                value=Severity.SEV2,
+                most_likely=Severity.SEV3,
+                confidence=0.5,
+                action=Action.SUGGEST,
+                sev1_flag=True,
+                sev1_risk=0.2,
+            ),
+            "targets": {"team": TargetAnswer(value="data", confidence=1.0, action=Action.AUTOMATE)},
+            "similar_cases": [case()],
+            "related_open": [RelatedOpen(id="T-9", subject="Same here", url=None, relevance=0.4, created_at=AT)],
+            "resolutions": [ResolutionAnswer(summary="Restart it.", case_ids=["T-1"], support=1, held_rate=1.0)],
+            "runbooks": [
+                RunbookAnswer(id="exp", title="Exports", url=None, section="Steps", relevance=0.7, why=["linked"])
+            ],
+            "novel": True,
+            "hidden_count": 3,
+            "notes": ["The history is short."],
+        }
+    )
+    assert render_suggestion(full).split("\n") == [
+        "Category   exports  91%  (a suggestion)",
+        "Severity   sev2  (a suggestion; most likely sev3, 50%)  Sev1 risk 20% — FLAGGED",
+        "Team       data  100%  (sure enough to set by itself)",
+        "New        unlike anything in the history",
+        "",
+        "Similar cases",
+        "  T-1  81% strong  Exports stuck",
+        "      exports, resolved 2026-05-04, fix held, and 2 duplicate(s) of it",
+        "      same product (reports)",
+        "",
+        "What resolved them",
+        "  Restart it.",
+        "      from T-1 (1 case(s), held in 100%)",
+        "",
+        "Runbooks",
+        "  Exports  70% — start with “Steps”",
+        "      linked; exp",
+        "",
+        "Open now and alike",
+        "  T-9  Same here  (like this one: 40%)",
+        "",
+        "3 more hidden: this key may not see them.",
+        "Note: The history is short.",
+        "",
+        "release r1 · request q1",
+    ]
+
+
+def test_what_is_not_known_says_why():
+    unsure = TargetAnswer(
+        value=None,
+        confidence=0.4,
+        action=Action.ABSTAIN,
+        reason="low_confidence",
+        alternatives=[Alternative(value="exports", confidence=0.4), Alternative(value="login", confidence=0.3)],
+    )
+    text = render_suggestion(EMPTY.model_copy(update={"category": unsure}))
+    assert "Category   — (low_confidence: exports 40%, login 30%)" in text
+    assert "Severity   — (not_trained)" in text
+    assert text.count("none that is near enough") == 3
+
+
+def test_a_ticket_cannot_steer_the_terminal():
+    hostile = case(subject="\x1b[2J\x1b]0;owned\x07\nfake line\u202egnp", why=["words in common: \x1b[31mred"])
+    text = render_suggestion(EMPTY.model_copy(update={"similar_cases": [hostile]}))
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert "\nfake line" not in text
+
+
+def test_lines_are_short_whatever_the_tickets_say():
+    long = "word " * 400
+    text = render_suggestion(
+        EMPTY.model_copy(
+            update={
+                "similar_cases": [case(subject=long, why=[long])],
+                "related_open": [RelatedOpen(id="T-9", subject=long, url=None, relevance=0.4, created_at=AT)],
+                "resolutions": [ResolutionAnswer(summary=long, case_ids=["T-1"], support=1, held_rate=None)],
+            }
+        )
+    )
+    assert max(map(len, text.split("\n"))) <= 100
