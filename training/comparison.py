@@ -209,10 +209,11 @@ def known_release(settings: Settings, release_id: str | None) -> str:
     UnknownRelease
         If there is no such release, or no challenger yet.
     """
-    chosen = release_id or Tracker(settings).release_of(CHALLENGER)
+    known = list_releases(settings.releases_dir)
+    # Asking the registry makes one where there is none, which takes seconds.
+    chosen = release_id or (Tracker(settings).release_of(CHALLENGER) if known else None)
     if chosen is None:
         raise UnknownRelease("There is no challenger yet: run 'precedent train' first.")
-    known = list_releases(settings.releases_dir)
     if chosen not in known:
         raise UnknownRelease(
             f"There is no release {chosen!r} in {settings.releases_dir}; there are: {', '.join(known) or 'none'}."
