@@ -323,6 +323,49 @@ def test_doctor_says_what_is_wrong_with_a_damaged_release(precedent: Run, promot
     assert "Traceback" not in result.err
 
 
+# Erasing
+
+
+def test_an_erased_ticket_is_in_no_file_of_the_history_or_an_index(precedent: Run, promoted: Settings):
+    """The id ``CANARY-7`` begins no other one. Reports keep ids, and may keep them."""
+    at = ["--workspace", promoted.workspace]
+    assert precedent("suggest", "--subject", "quokkazimt is broken", "--top-k", 50, *at).code == 0
+    other = promoted.index_dir / "another" / "snapshot-000001-1-abc"
+    other.mkdir(parents=True)
+    (other / "entries.json").write_text('{"id": ["CANARY-7"]}')
+    promoted.exports_dir.mkdir()
+    (promoted.exports_dir / "page.html").write_text("CANARY-7: quokkazimt is broken")
+    assert [path.name for path in holding(promoted, b"CANARY-7")] != []
+    result = precedent("erase", "--ticket", "CANARY-7", *at)
+    assert result.code == 0, result
+    assert result.out.startswith("Erased CANARY-7 (change ")
+    assert f"The exported page {promoted.exports_dir / 'page.html'} may show it: delete" in result.out
+    assert holding(promoted, b"CANARY-7") == []
+    assert precedent("index", "verify", *at).code == 0
+    assert "653 cases" in precedent("index", "stats", *at).out
+
+
+def test_erasing_without_a_release_leaves_no_index(precedent: Run, trained_copy: Settings):
+    result = precedent("erase", "--ticket", "CANARY-7", "--workspace", trained_copy.workspace, "--json")
+    assert result.code == 0, result
+    assert json.loads(result.out)["exports"] == []
+    assert holding(trained_copy, b"CANARY-7") == []
+
+
+def test_erasing_minds_no_damaged_release(precedent: Run, promoted: Settings, trained: Trained):
+    (promoted.releases_dir / trained.better.release_id / "ranker.json").write_text("{}")
+    result = precedent("erase", "--ticket", "CANARY-7", "--workspace", promoted.workspace)
+    assert result.code == 0, result
+    assert "The index is left out, and is built again when it is needed: Release" in result.err
+    assert holding(promoted, b"CANARY-7") == []
+
+
+def holding(settings: Settings, content: bytes) -> list[Path]:
+    """Files of the history and of indexes that hold some bytes."""
+    paths = [*settings.workspace.glob("history.db*"), *settings.index_dir.rglob("*")]
+    return [path for path in paths if path.is_file() and content in path.read_bytes()]
+
+
 # Training on too little
 
 
@@ -397,7 +440,7 @@ def suggest_file(precedent: Run, settings: Settings, tmp_path: Path, body: bytes
         (b'{"ticket": {"description": "' + b"long text " * 500_000 + b'"}}', "ticket.description"),
         (b'{"ticket": ' * 100_000, "not valid JSON"),
         (b'{"ticket": {"fields": ' + b'{"a": ' * 100 + b"1" + b"}" * 100 + b"}}", "levels deep"),
-        (b'{"ticket": {"fields": {' + b",".join(b'"f%d": 1' % i for i in range(5_000)) + b"}}}", ""),
+        (b'{"ticket": {"fields": {' + b",".join(b'"f%d": 1' % i for i in range(5_000)) + b"}}}", "5,000 entries"),
         (b'{"ticket": {"fields": {"x": NaN}}}', "not valid JSON"),
     ],
 )
@@ -488,8 +531,8 @@ def copied_release(settings: Settings, folder: Path, manifest: dict[str, Any]) -
         ("jsonl", b"", "is empty"),
         ("csv", b"", "is empty"),
         ("csv", b"a;b\n1;2\n", "no column 'id'"),
-        ("jira", b"{", ""),
-        ("jsonl", b"\x1f\x8b\x08\x00broken", ""),
+        ("jira", b"{", "breaks off or is damaged"),
+        ("jsonl", b"\x1f\x8b\x08\x00broken", "breaks off or is damaged"),
     ],
 )
 def test_a_file_that_is_no_export(precedent: Run, tmp_path: Path, kind: str, content: bytes, says: str):
