@@ -15,7 +15,15 @@ import numpy as np
 import pytest
 
 from features.encoder import load_encoder
-from features.errors import Conflict, NotEnoughData, Refused, ReleaseRefused, SourceUnreadable, UnknownRelease
+from features.errors import (
+    Conflict,
+    NotEnoughData,
+    Refused,
+    ReleaseRefused,
+    SourceUnreadable,
+    UnknownField,
+    UnknownRelease,
+)
 from features.history import History
 from features.release import current_release_id, load_release, point_current
 from features.settings import Settings
@@ -236,11 +244,16 @@ def test_mlflow_loads_the_champion_as_a_model_that_answers(
     [answer] = model.predict([ticket])
     assert answer["release"] == trained.better.release_id
     assert answer["category"]["confidence"] > 0
-    frame = pd.DataFrame([{**ticket, "product": None}, {**ticket, "product": "console"}])
+    created = pd.Timestamp("2026-05-04T10:00:00Z")
+    frame = pd.DataFrame(
+        [{**ticket, "product": None, "version": 3, "created_at": created}, {**ticket, "product": "console"}]
+    )
+    assert frame["created_at"].isna().tolist() == [False, True]
     first, second = model.predict(frame)
     assert first["category"] == answer["category"]
     assert second["category"]["confidence"] > 0
-    assert not [path for path in files(trained_copy.workspace) if path.suffix == ".pkl"]
+    with pytest.raises(UnknownField, match="colour"):
+        model.predict([{**ticket, "colour": "red"}])
 
 
 # Too little to learn from
