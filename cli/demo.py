@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.common import progress, say, settings_of, workspace_option
-from features.errors import PrecedentError, Unavailable
+from features.errors import PrecedentError, Refused, Unavailable
 
 if TYPE_CHECKING:
+    from features.history import History
     from features.settings import Settings
 
 _READY_SECONDS = 60.0
@@ -71,6 +72,7 @@ def _import_samples(settings: Settings, samples: Path) -> None:
 
     source = open_source("jsonl", samples / "tickets.jsonl", load_mapping(samples / "mapping.toml"))
     with closing(History.open(settings.history_url)) as history:
+        _check_no_other_history(settings, history, samples)
         result = import_tickets(
             source.rows(),
             history,
@@ -84,6 +86,18 @@ def _import_samples(settings: Settings, samples: Path) -> None:
         f"1  History: {result.read} tickets read ({result.inserted} new, {result.unchanged} as they were), "
         f"{total} runbooks ({runbooks.added} new)."
     )
+
+
+def _check_no_other_history(settings: Settings, history: History, samples: Path) -> None:
+    """Invented tickets must not end up among real ones."""
+    with (samples / "tickets.jsonl").open(encoding="utf-8") as lines:
+        first_id = json.loads(next(lines))["id"]
+    n_tickets = history.count().tickets
+    if n_tickets and history.case(first_id, system=settings.system) is None:
+        raise Refused(
+            f"The workspace {settings.workspace} holds {n_tickets:,} tickets of its own: give the demo a folder of its "
+            "own with --workspace."
+        )
 
 
 def _train_if_needed(settings: Settings) -> tuple[str, Path]:
