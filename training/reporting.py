@@ -174,7 +174,7 @@ def _headline_metrics(report: MisclassificationReport) -> Iterator[tuple[str, fl
 
 def _metric_name(label: str) -> str:
     """A label as MLflow takes it in the name of a metric: no dot, which could make a path of it, and not too long."""
-    return re.sub(r"[^\w\- ]", "_", label)[:_MAX_METRIC_NAME]
+    return re.sub(r"[^\w\- ]", "_", label)[:_MAX_METRIC_NAME] or "_"
 
 
 def headlines(report: MisclassificationReport) -> list[str]:

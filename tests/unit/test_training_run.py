@@ -35,6 +35,7 @@ from training.export import export_page, read_report
 from training.params import TrainingParams
 from training.parts import release_parts
 from training.promotion import promote, rollback
+from training.reporting import _metric_name
 from training.run import encoder_folder, fit, train
 from training.tracking import CHALLENGER, CHAMPION, MODEL_NAME, Tracker
 
@@ -83,6 +84,15 @@ def test_mlflow_has_the_run_the_version_and_the_alias(trained: Trained):
     assert version.tags["release"] == trained.better.release_id
     artifacts = {item.path for item in client.list_artifacts(recorded.run_id, "report")}
     assert artifacts == {"report/misclassification.html", "report/misclassification.json"}
+
+
+@pytest.mark.parametrize(
+    "label", ["..", ".", "a/b", "a//b", "", " ", "-", "a:b", "x\u2028y", "\t", "é" * 300, "日本語 / テスト", "🔥 fire"]
+)
+def test_any_label_can_name_a_metric(label: str):
+    from mlflow.utils.validation import _validate_metric
+
+    _validate_metric(f"category_test_tickets/{_metric_name(label)}", 1.0, 1_800_000_000_000, 0)
 
 
 def test_training_serves_nothing(trained: Trained):
