@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test venv check clean
 
 demo: venv
-	@$(BIN)/precedent demo $(if $(ONCE),--once)
+	@$(BIN)/precedent demo $(if $(filter-out 0 no false,$(ONCE)),--once)
 
 test: venv
 	@$(BIN)/python -m pytest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -70,8 +69,10 @@ def _checked_system(value: str | None) -> str | None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str, allow_nan=True))
+    """One JSON object on standard output; a figure that was not measured (NaN) is null."""
+    import orjson
+
+    click.echo(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY))
 
 
 def say(line: str) -> None:

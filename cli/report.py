@@ -15,7 +15,7 @@ def report_group() -> None:
 
 
 @report_group.command()
-@click.option("--release", "release_id", default=None, help="Release to report on (default: the one that is served).")
+@click.option("--release", "release_id", default=None, help="Release to report on (default: the newest trained).")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -29,12 +29,11 @@ def misclassification(release_id: str | None, out: Path | None, workspace: Path 
 
     The page joins masked texts of its examples from the history; it is a copy that you keep or delete.
     """
-    from features.release import current_release_id
     from training.comparison import known_release
     from training.export import export_page, read_report
 
     settings = settings_of(workspace)
-    chosen = known_release(settings, release_id or current_release_id(settings.releases_dir))
+    chosen = known_release(settings, release_id)
     if as_json:
         print_json(read_report(settings, chosen).to_json())
     else:

@@ -25,7 +25,6 @@ def train(seed: int | None, params_file: Path | None, workspace: Path | None, as
     The release becomes the challenger: 'precedent promote' serves it.
     """
     from training.params import load_params
-    from training.reporting import metrics
     from training.run import train as run
 
     settings = settings_of(workspace)
@@ -42,7 +41,7 @@ def train(seed: int | None, params_file: Path | None, workspace: Path | None, as
                     "uri": made.recorded.tracking_uri,
                 },
                 "report": made.reports_folder,
-                "metrics": metrics(made.report) | made.linked.metrics(),
+                "metrics": made.figures,
                 "notes": made.notes,
             }
         )

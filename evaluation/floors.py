@@ -40,6 +40,8 @@ def tfidf_svm(train: Sequence[str], labels: Sequence[str], test: Sequence[str], 
     if len(set(labels)) < 2:
         return [majority(labels)] * len(test)
     vectorizer = _vectorizer(len(train))
+    if not _has_terms(vectorizer, train):
+        return [majority(labels)] * len(test)
     model = LinearSVC(C=1.0, class_weight="balanced" if balanced else None, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -56,6 +58,9 @@ def tfidf_lr_probabilities(
         out[:, levels[0]] = 1.0
         return out
     vectorizer = _vectorizer(len(train))
+    if not _has_terms(vectorizer, train):
+        out[:] = np.bincount(levels, minlength=n_levels) / len(levels)
+        return out
     model = LogisticRegression(C=3.0, max_iter=300)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -73,6 +78,15 @@ def frozen_embeddings(train: NDArray[np.float32], labels: Sequence[str], test: N
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(train, list(labels))
     return [str(label) for label in model.predict(test)]
+
+
+def _has_terms(vectorizer: TfidfVectorizer, texts: Sequence[str]) -> bool:
+    """Whether the texts share any term that the vectorizer keeps; it raises where they do not."""
+    try:
+        vectorizer.fit(texts)
+    except ValueError:
+        return False
+    return True
 
 
 def _vectorizer(n_texts: int) -> TfidfVectorizer:

@@ -7,6 +7,7 @@ terms of either that hold more than 1 - t² of its squared weight (prefix filter
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 THRESHOLD = 0.9
 _BLOCK = 256
+_WORD = re.compile(r"\w")
 _MAX_PAIRS = 100_000
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -36,6 +38,8 @@ def has_near_duplicate(
     found = np.zeros(len(queries), dtype=np.bool_)
     if not len(reference) or not len(queries):
         return found
+    if not any(_WORD.search(text) for text in reference):
+        return found
     vectorizer = _vectorizer().fit(reference)
     reference_rows, query_rows = vectorizer.transform(reference), vectorizer.transform(queries)
     for rows, _ in _near_pairs(query_rows, reference_rows, threshold):
@@ -52,8 +56,8 @@ def near_duplicate_groups(texts: Sequence[str], *, threshold: float = THRESHOLD)
     [0, 1, 0]
     """
     n = len(texts)
-    if not n:
-        return np.empty(0, dtype=np.int64)
+    if not any(_WORD.search(text) for text in texts):
+        return np.arange(n, dtype=np.int64)
     rows = _vectorizer().fit_transform(texts)
     edges = list(_near_pairs(rows, rows, threshold, only_later=True))
     first = np.concatenate([pair[0] for pair in edges]) if edges else np.empty(0, dtype=np.int64)

@@ -52,7 +52,8 @@ class StructuredColumns:
         for ticket in tickets:
             for name in indicators(ticket):
                 counts[name] += 1
-                customers[name].add(ticket.customer)
+                if ticket.customer is not None:
+                    customers[name].add(ticket.customer)
         known = any(ticket.customer is not None for ticket in tickets)
         return cls(
             tuple(

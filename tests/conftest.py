@@ -12,11 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 if TYPE_CHECKING:
     from features.settings import Settings
     from features.sources.base import Row
     from training.run import TrainingRun
+
+# A busy machine is no fault of an input: what a property costs is not what it tests.
+hypothesis_settings.register_profile(
+    "precedent", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False
+)
+hypothesis_settings.load_profile("precedent")
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
 CANARIES = ("quokkazimt", "brelfondor", "vintaskwel", "mordeliquax", "zephyrantol")

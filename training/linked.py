@@ -168,7 +168,14 @@ def _unlinked(
     data: TrainingData, index: CaseIndex, pairs: Iterable[tuple[int, int]], *, until: datetime, seed: int
 ) -> list[RankingGroup]:
     """A sample of tickets without links: what they find is taken for no match when tiers are set."""
-    linked = {row for pair in pairs for row in pair}
+    created = {stored.row_id: stored.case.ticket.created_at for stored in data.cases}
+    # A link that is made later is not known yet: its tickets count as unlinked, as they did then.
+    linked = {
+        row
+        for pair in pairs
+        for row in pair
+        if all((at := created.get(other)) is not None and at < until for other in pair)
+    }
     free = [
         i
         for i, stored in enumerate(data.cases)

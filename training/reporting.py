@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from evaluation.report.page import render
 from evaluation.report.parts import Floor, Scores, Sev1Promise
 from features.files import replace_file
 from features.settings import Settings
+from serving.schemas import TargetAnswer
 from training.data import TrainingData
 from training.params import TrainingParams
 from training.split import Split
@@ -148,6 +150,37 @@ def metrics(report: MisclassificationReport) -> dict[str, float]:
     return found
 
 
+def target_metrics(tested: Backtest) -> dict[str, float]:
+    """Accuracy, macro-F1 and the figures of each class of every further target, of the most likely value."""
+    found: dict[str, float] = {}
+    for target, truth in tested.rows.targets.items():
+        pairs = [
+            (label, value)
+            for label, prediction in zip(truth, tested.predictions, strict=True)
+            if label is not None and (value := _most_likely(prediction.targets.get(target))) is not None
+        ]
+        if not pairs:
+            continue
+        figures = classification_figures([label for label, _ in pairs], [value for _, value in pairs])
+        prefix = f"target_{_metric_name(target)}"
+        found |= {
+            f"{prefix}_test_tickets": float(figures.n),
+            f"{prefix}_accuracy": figures.accuracy,
+            f"{prefix}_macro_f1": figures.macro_f1,
+        }
+        for one in figures.classes:
+            name = _metric_name(one.label)
+            found |= {f"{prefix}_recall/{name}": one.recall, f"{prefix}_precision/{name}": one.precision}
+            found |= {f"{prefix}_f1/{name}": one.f1, f"{prefix}_tickets/{name}": float(one.support)}
+    return found
+
+
+def _most_likely(answer: TargetAnswer | None) -> str | None:
+    if answer is None or answer.value is not None:
+        return answer.value if answer else None
+    return answer.alternatives[0].value if answer.alternatives else None
+
+
 def _headline_metrics(report: MisclassificationReport) -> Iterator[tuple[str, float]]:
     yield "test_tickets", float(report.n)
     yield "test_near_duplicates", float(report.n_near_duplicates)
@@ -174,7 +207,11 @@ def _headline_metrics(report: MisclassificationReport) -> Iterator[tuple[str, fl
 
 def _metric_name(label: str) -> str:
     """A label as MLflow takes it in the name of a metric: no dot, which could make a path of it, and not too long."""
-    return re.sub(r"[^\w\- ]", "_", label)[:_MAX_METRIC_NAME] or "_"
+    name = re.sub(r"[^\w\- ]", "_", label)[:_MAX_METRIC_NAME]
+    if name == label:
+        return name
+    # Labels that differ only in what was replaced or cut off keep metrics of their own.
+    return f"{name}_{hashlib.sha256(label.encode()).hexdigest()[:6]}"
 
 
 def headlines(report: MisclassificationReport) -> list[str]:

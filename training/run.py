@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from training.data import TrainingData, load_training_data
 from training.linked import LinkedFigures, fit_on_links
 from training.params import TrainingParams
 from training.parts import release_parts
-from training.reporting import build_report, headlines, metrics, write_report
+from training.reporting import build_report, headlines, metrics, target_metrics, write_report
 from training.sentence_encoder import export_encoder
 from training.split import Split, time_split
 from training.tracking import RecordedRun, Tracker
@@ -44,6 +44,7 @@ class TrainingRun:
     recorded: RecordedRun
     report: MisclassificationReport
     reports_folder: Path
+    figures: Mapping[str, float]
     notes: tuple[str, ...]
     linked: LinkedFigures
 
@@ -91,7 +92,7 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
     say("Scoring the newest tickets and the floors")
     release_id = _release_id(data, params)
     report = build_report(data, fitted.split, fitted.triage, fitted.backtest, params, release_id=release_id)
-    figures = metrics(report) | fitted.linked.metrics()
+    figures = metrics(report) | target_metrics(fitted.backtest) | fitted.linked.metrics()
     say(f"Writing release {release_id}")
     release_folder = write_release(
         settings.releases_dir,
@@ -113,7 +114,7 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
         artifacts=reports,
     )
     notes = tuple(_notes(fitted, params))
-    return TrainingRun(release_id, release_folder, recorded, report, reports, notes, fitted.linked)
+    return TrainingRun(release_id, release_folder, recorded, report, reports, figures, notes, fitted.linked)
 
 
 def encoder_folder(settings: Settings) -> Path:
@@ -201,6 +202,11 @@ def _window_tags(data: TrainingData) -> dict[str, str]:
     return {"data_first": first.isoformat() if first else "", "data_last": last.isoformat() if last else ""}
 
 
+def _listed(names: Sequence[str], *, limit: int = 10) -> str:
+    shown = ", ".join(names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
+
+
 def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
     notes = []
     triage = fitted.triage
@@ -211,11 +217,17 @@ def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
             f"Too few Sev1 tickets to certify a recall of {params.sev1_recall:.0%}: {triage.sev1.n_positives} to "
             f"calibrate on, {triage.sev1.n_needed} needed."
         )
-    rare = sorted(triage.triage.category.rare) if triage.triage.category else []
-    if rare:
-        notes.append(
-            f"Suggested but never automated, with fewer than {params.rare_below} training tickets: {', '.join(rare)}."
-        )
+    models = {"category": triage.triage.category, **triage.triage.targets}
+    for name, model in models.items():
+        if model is not None and model.rare:
+            notes.append(
+                f"Of {name}, suggested but never automated, with fewer than {params.rare_below} training tickets: "
+                f"{_listed(sorted(model.rare))}."
+            )
+    notes += [
+        f"No model of {name}: its training tickets have fewer than two values to tell apart."
+        for name in sorted(set(fitted.data.rows.targets) - set(triage.triage.targets))
+    ]
     if not fitted.ranker.trained:
         notes.append("Similar cases use the untrained ranking: the history has too few duplicate links to learn from.")
     return notes

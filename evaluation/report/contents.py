@@ -108,7 +108,7 @@ class MisclassificationReport:
         if version != FORMAT_VERSION:
             raise SourceUnreadable(
                 f"The misclassification report has format version {version!r} and this Precedent reads "
-                f"{FORMAT_VERSION}; make it again with 'precedent report misclassification'."
+                f"{FORMAT_VERSION}; train again: 'precedent train' writes one."
             )
         try:
             return _ADAPTER.validate_python(data)
@@ -116,8 +116,8 @@ class MisclassificationReport:
             first = error.errors(include_input=False)[0]
             name = ".".join(str(part) for part in first["loc"])
             raise SourceUnreadable(
-                f"The misclassification report has a wrong field {name} ({first['msg']}); make it again with "
-                "'precedent report misclassification'."
+                f"The misclassification report has a wrong field {name} ({first['msg']}); train again: "
+                "'precedent train' writes one."
             ) from None
 
 
