@@ -140,12 +140,13 @@ class History:
         """Remove a ticket and whatever holds its words, leaving a tombstone; answers the change number.
 
         With it go its outcome, messages and links, vectors that no other ticket uses, journal entries about it, and
-        its places in answers that showed it to others.
+        its places in answers that showed it to others. A ticket that only the journal knows goes from there, and the
+        number is that of the last change.
 
         Raises
         ------
         UnknownCase
-            If the history does not hold the ticket.
+            If neither the history nor the journal holds the ticket.
         """
         with self.writing() as connection:
             change = history_erasure.erase(connection, id, system)

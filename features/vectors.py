@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from features.history import History, StoredCase
 from features.history_writes import pages
 from features.text import RULES_VERSION, model_text
 
 if TYPE_CHECKING:
     from features.encoder import Encoder
+    from features.history import History, StoredCase
 
 _PAGE = 2048
 _CHUNK = 256

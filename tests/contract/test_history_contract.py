@@ -36,7 +36,9 @@ from features.schema import (
     vector_uses,
     vectors,
 )
+from features.text import model_text
 from features.ticket import Author, Case, FixOutcome, Link, LinkType, Message, Outcome, Severity, Status, Ticket
+from features.vectors import text_sha256
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET_WORDS = "the marmot ate the invoice"
@@ -543,6 +545,38 @@ def test_erasing_clears_the_journal(history: History) -> None:
         "resolutions": [{"summary": "x", "case_ids": ["T-2"]}],
     }
     assert feedback == {("shown", None), ("shown", "T-2"), ("same-id-other-system", "T-1")}
+
+
+def test_erasing_finds_what_was_asked_before_the_case_was_stored_or_embedded(history: History) -> None:
+    history.upsert([a_case(1)], masking_rules="1")
+    stored = history.case("T-1")
+    assert stored is not None
+    words = text_sha256(model_text(stored.case.ticket).text)
+    with history.writing() as connection:
+        connection.execute(insert(journal_suggestions), [suggestion("r", model_text_sha=words)])
+    history.erase("T-1")
+    assert rows_of(history, journal_suggestions) == 0
+
+
+@pytest.mark.parametrize("known_by", ["ticket", "answer", "feedback"])
+def test_erasing_a_ticket_that_only_the_journal_knows(history: History, known_by: str) -> None:
+    history.upsert([a_case(1)], masking_rules="1")
+    ticket_id, answer = {
+        "ticket": ("T-9", {}),
+        "answer": (None, {"similar_cases": [{"id": "T-9", "subject": SECRET_WORDS}]}),
+        "feedback": (None, {}),
+    }[known_by]
+    with history.writing() as connection:
+        connection.execute(insert(journal_suggestions), [suggestion("r", ticket_id=ticket_id, answer=answer)])
+        if known_by == "feedback":
+            given = {"request_id": "r", "at": NOON, "kind": "wrong", "target": "case", "ref_id": "T-9"}
+            connection.execute(insert(journal_feedback), [given])
+    assert history.erase("T-9") == history.last_change() == 1
+    assert rows_of(history, tombstones) == rows_of(history, journal_feedback) == 0
+    with history.reading() as connection:
+        assert SECRET_WORDS not in str(connection.execute(select(journal_suggestions)).all())
+    with pytest.raises(UnknownCase, match="holds no ticket 'T-9'"):
+        history.erase("T-9")
 
 
 @pytest.mark.parametrize("case_id", ["50%", "a_b", 'say "x"', "back\\slash", "Ä/1"])
