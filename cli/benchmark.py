@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -49,17 +48,45 @@ def benchmark(
 ) -> None:
     """Run the product's own pipeline on public data and print its figures; docs/benchmarks.md says what each means.
 
-    Texts are embedded once and their vectors kept in the workspace, so that a run that was stopped goes on where it was.
+    Texts are embedded once, and their vectors kept in the workspace: a run that was stopped goes on where it was.
     """
     from evaluation.benchmarks.all import run_all, run_task
     from evaluation.benchmarks.render import render
+    from evaluation.benchmarks.tune_untrained import tune_untrained
 
     bench = _bench(workspace)
     if task == "all":
         result: dict[str, object] = dict(run_all(bench, folder, on=on))
+    elif task == "tune-untrained":
+        result = tune_untrained(bench, folder)
     else:
         result = run_task(bench, task, folder, on=on, label=label, project=project)
     if as_json:
         print_json(result)
     else:
         click.echo(render(result))
+
+
+def _bench(workspace: Path | None) -> Bench:
+    from evaluation.benchmarks.bench import Bench
+    from evaluation.benchmarks.vectors import VectorStore
+    from features.encoder import load_encoder
+    from features.intake import open_intake
+    from training.fitting import fitting
+    from training.params import TrainingParams
+    from training.sentence_encoder import export_encoder
+
+    settings = settings_of(workspace, make=True)
+    settings.encoders_dir.mkdir(parents=True, exist_ok=True)
+    encoder = load_encoder(
+        export_encoder(settings.encoder, settings.encoders_dir), threads=settings.service.encoder_threads
+    )
+    folder = settings.workspace / "benchmark-vectors"
+    return Bench(
+        intake=open_intake(settings),
+        encoder=encoder,
+        vectors=VectorStore(folder, encoder, say),
+        fitting=fitting(TrainingParams()),
+        scratch=folder,
+        progress=say,
+    )

@@ -125,3 +125,9 @@ FitInFolds = Callable[[LabelledRows, NDArray[np.int64]], FoldedFit]
 
 FitRanker = Callable[[Sequence[RankingGroup]], Ranker]
 """Learns a ranker from groups in order of time."""
+
+FitWeights = Callable[[Sequence[RankingGroup], float], NDArray[np.float64]]
+"""Weights of the signals, shape (n_signals,), from groups that have a match, with a regularisation."""
+
+CalibrateRanker = Callable[[NDArray[np.float64], Sequence[RankingGroup]], Ranker]
+"""A ranker of given weights, its relevance a probability on the groups."""

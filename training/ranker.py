@@ -1,4 +1,4 @@
-"""Learn a ranker from linked tickets: a logistic regression over the signals, calibrated, with its two tiers.
+"""Learn a ranker from linked tickets: a conditional logistic regression over the signals, calibrated, with its tiers.
 
 Weights are learned on the earlier linked tickets; what a score is worth as a probability, and from which probability a
 case is shown, is learned on the later ones (Platt, 1999), with unlinked tickets counted as having no match.
@@ -6,31 +6,30 @@ case is shown, is learned on the later ones (Platt, 1999), with unlinked tickets
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
 
 from evaluation.dataset import RankingGroup
-from serving.ranking import UNTRAINED, Ranker
+from serving.heads import sigmoid
+from serving.ranking import SIGNALS, UNTRAINED, Ranker
 from training.params import TrainingParams
 from training.thresholds import threshold_for_precision
-from training.triage import fit_platt
+from training.triage import AUTOMATE_ERROR_RATE, fit_platt
 
 MIN_LINKED = 20
 """Linked tickets with a match among their candidates that it takes to learn better weights than the untrained ones."""
 SHOWN = 5
 """Candidates of a ticket that count when a score is calibrated: those that a suggestion shows by default."""
+REGULARISATION = 0.3
+"""Variance of the weights of standardised signals around their prior; chosen as ``docs/benchmarks.md`` tells."""
 _FIT_SHARE = 0.7
-_REGULARISATION = 0.1
-# Related cases help a person even where few of them are known duplicates: this relevance is shown as possible whatever
-# precision the links give it.
-_POSSIBLE_RELEVANCE = 0.15
-_NEVER = 1.01  # above any relevance: no case is strong
+# Related cases help a person even where hardly any is a known duplicate: from this relevance on a case is possible,
+# whatever precision the links give it. On the public issues it lets something through for 6 of 10 unlinked tickets.
+_POSSIBLE_RELEVANCE = 0.02
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +48,8 @@ def fit_ranker(groups: Sequence[RankingGroup], params: TrainingParams) -> Ranker
     Parameters
     ----------
     groups : sequence of RankingGroup
-        In any order. Those without known matches are left out of the weights and count as negatives for calibration.
+        In any order. Those without a match among their candidates say nothing about weights, and count as negatives
+        for calibration.
 
     Returns
     -------
@@ -60,8 +60,53 @@ def fit_ranker(groups: Sequence[RankingGroup], params: TrainingParams) -> Ranker
     if len(linked) < MIN_LINKED:
         return UNTRAINED
     first_later = linked[int(len(linked) * _FIT_SHARE)].created_at
-    weights = _fit_weights([group for group in linked if group.created_at < first_later])
+    earlier = [group for group in linked if group.created_at < first_later]
+    weights = fit_weights(earlier, prior=np.array(UNTRAINED.weights)) if earlier else np.array(UNTRAINED.weights)
     return calibrated(weights, [group for group in groups if group.created_at >= first_later], params)
+
+
+def fit_weights(
+    groups: Sequence[RankingGroup], *, prior: Floats | None = None, regularisation: float = REGULARISATION
+) -> Floats:
+    """Weights under which the matches of each query are the likeliest of its candidates (McFadden, 1974).
+
+    No weight is below zero, so that every signal speaks for a case or not at all; each is pulled to its prior.
+
+    Parameters
+    ----------
+    groups : sequence of RankingGroup
+        Each with a match.
+    prior : ndarray of float64, shape (n_signals,), optional
+        Over the raw signals; default: zero.
+    regularisation : float
+        The larger, the further weights may go from the prior.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_signals,)
+        Over the raw signals.
+    """
+    stacked = np.vstack([group.matrix for group in groups])
+    scale = stacked.std(axis=0)
+    varies = scale > 0
+    scale[~varies] = 1.0
+    # The mean of a signal cancels out within a query; only its spread counts.
+    matrices = [group.matrix / scale for group in groups]
+    start = np.zeros(len(SIGNALS)) if prior is None else np.maximum(prior, 0.0) * scale
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        value, gradient = 0.0, np.zeros_like(weights)
+        for matrix, group in zip(matrices, groups, strict=True):
+            scores = matrix @ weights
+            odds = np.exp(scores - scores.max())
+            matched = odds * group.is_match
+            value += np.log(odds.sum()) - np.log(matched.sum())
+            gradient += (odds / odds.sum() - matched / matched.sum()) @ matrix
+        away = (weights - start) / regularisation
+        return value + 0.5 * float(away @ (weights - start)), gradient + away
+
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(start)).x
+    return np.asarray(np.where(varies, found / scale, 0.0 if prior is None else prior), dtype=np.float64)
 
 
 def calibrated(weights: Floats, groups: Sequence[RankingGroup], params: TrainingParams) -> Ranker:
@@ -70,7 +115,7 @@ def calibrated(weights: Floats, groups: Sequence[RankingGroup], params: Training
     Parameters
     ----------
     weights : ndarray of float64, shape (n_signals,)
-        Only their order of candidates counts; the calibration sets their scale.
+        Only the order that they give counts; calibration sets their scale.
     groups : sequence of RankingGroup
         Later than those that the weights were learned on.
     """
@@ -78,25 +123,19 @@ def calibrated(weights: Floats, groups: Sequence[RankingGroup], params: Training
     slope, intercept = fit_platt(shown.scores, shown.is_match)
     # A slope of zero would rank all alike; the order is still worth showing.
     slope = slope if slope > 0 else 1.0
-    draft = Ranker(tuple(float(w) for w in weights * slope), intercept, strong=_NEVER, possible=0.0, trained=True)
-    relevance = 1.0 / (1.0 + np.exp(-(shown.scores * slope + intercept)))
-    strong = threshold_for_precision(relevance, shown.is_match, params.strong_precision)
+    relevance = sigmoid(shown.scores * slope + intercept)
+    strong = threshold_for_precision(relevance, shown.is_match, params.strong_precision, error_rate=AUTOMATE_ERROR_RATE)
     possible = threshold_for_precision(relevance, shown.is_match, params.possible_precision)
     lowest = _POSSIBLE_RELEVANCE if possible is None else min(possible, _POSSIBLE_RELEVANCE)
-    return Ranker(draft.weights, intercept, _NEVER if strong is None else max(strong, lowest), lowest, trained=True)
-
-
-def _fit_weights(groups: Sequence[RankingGroup]) -> Floats:
-    """Weights over the raw signals, shape (n_signals,), of a regression over the standardised ones."""
-    matrix = np.vstack([group.matrix for group in groups])
-    is_match = np.concatenate([group.is_match for group in groups])
-    scale = matrix.std(axis=0)
-    scale[scale == 0] = 1.0  # a signal that never varies gets no weight either way
-    model = LogisticRegression(C=_REGULARISATION, max_iter=1000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit((matrix - matrix.mean(axis=0)) / scale, is_match)
-    return np.asarray(model.coef_[0] / scale, dtype=np.float64)
+    if strong is None:  # too few cases to count: a calibrated relevance promises its own precision
+        strong = params.strong_precision
+    return Ranker(
+        weights=tuple((weights * slope).tolist()),
+        intercept=intercept,
+        strong=max(strong, lowest),
+        possible=lowest,
+        trained=True,
+    )
 
 
 def _shown(weights: Floats, groups: Sequence[RankingGroup]) -> _Shown:

@@ -28,7 +28,7 @@ from serving.triage import Novelty, SeverityModel, TargetModel, Triage
 from training.params import TrainingParams
 from training.thresholds import threshold_for_precision, threshold_for_recall
 
-_AUTOMATE_ERROR_RATE = 0.1
+AUTOMATE_ERROR_RATE = 0.1
 _MIN_CALIBRATION = 30
 _MIN_POSITIVES = 5
 _UNSEEN = -1
@@ -166,7 +166,7 @@ def choose_thresholds(
     return Thresholds(
         suggest=None if suggest is None else max(suggest, params.suggest_at_least),
         automate=threshold_for_precision(
-            confidence, correct, params.automate_precision, error_rate=_AUTOMATE_ERROR_RATE
+            confidence, correct, params.automate_precision, error_rate=AUTOMATE_ERROR_RATE
         ),
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.benchmarks.vectors import Progress, VectorStore
-from evaluation.dataset import FitInFolds, FitRanker, FitTriage
+from evaluation.dataset import CalibrateRanker, FitInFolds, FitRanker, FitTriage, FitWeights
 from features.encoder import Encoder
 from features.errors import InvalidTicket
 from features.feature_space import Example
@@ -43,6 +43,8 @@ class Fitting:
     triage: FitTriage
     triage_in_folds: FitInFolds
     ranker: FitRanker
+    weights: FitWeights
+    calibrated: CalibrateRanker
     threshold: ChooseThreshold
     costs: NDArray[np.float64]
     sev1_recall: float

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,10 @@ def similar_benchmark(bench: Bench, folder: Path, *, project: str | None = None)
     earlier = [query.earlier for query in data.queries]
     resolved = [_resolved(query, rows) for query in data.queries]
     references = _reference_ranks(bench, rows, data, (earlier, resolved))
-    with _index(bench, rows, data.cut) as index, bench.step("search"):
-        searched = _search(index, rows, data.queries)
+    with case_index(bench, rows, data.cut) as index, bench.step("search"):
+        searched = search(index, rows, data.queries)
         ranker = bench.fitting.ranker(_training_groups(index, rows, data))
-        unlinked = _search(index, rows, _unlinked(rows, data, is_before=False))
+        unlinked = search(index, rows, _unlinked_after(rows, data))
     first = data.n_before
     test = Searched(searched.groups[first:], searched.milliseconds[first:])
     on_all = references[0] | {"untrained": searched.ranks(UNTRAINED, earlier)}
@@ -122,7 +123,7 @@ def _reference_ranks(
 
 
 @contextmanager
-def _index(bench: Bench, rows: Sequence[Row], cut: float) -> Iterator[CaseIndex]:
+def case_index(bench: Bench, rows: Sequence[Row], cut: float) -> Iterator[CaseIndex]:
     """The product's index over every ticket, its statistics from tickets before the cut; a row is its number."""
     bench.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
@@ -146,18 +147,14 @@ def _index(bench: Bench, rows: Sequence[Row], cut: float) -> Iterator[CaseIndex]
             index.close()
 
 
-def _search(index: CaseIndex, rows: Sequence[Row], queries: Sequence[DuplicateQuery]) -> Searched:
+def search(index: CaseIndex, rows: Sequence[Row], queries: Sequence[DuplicateQuery]) -> Searched:
+    """Candidates of each query among the tickets created before it."""
     searched = Searched([], [])
     for query in queries:
         row = rows[query.row]
-        assert row.stored.ticket.created_at is not None
+        created_at = datetime.fromtimestamp(row.created, UTC)
         started = time.perf_counter()
-        group = ranking_group(
-            index,
-            row.example,
-            created_at=row.stored.ticket.created_at,
-            matches=query.earlier,
-        )
+        group = ranking_group(index, row.example, created_at=created_at, matches=query.earlier)
         searched.milliseconds.append((time.perf_counter() - started) * 1000.0)
         searched.groups.append(group)
     return searched
@@ -165,14 +162,19 @@ def _search(index: CaseIndex, rows: Sequence[Row], queries: Sequence[DuplicateQu
 
 def _training_groups(index: CaseIndex, rows: Sequence[Row], data: SimilarQueries) -> list[RankingGroup]:
     """Linked tickets before the cut by links known then, and as negatives for the tiers some without a link."""
-    queries = [*data.training, *_unlinked(rows, data, is_before=True)]
-    return _search(index, rows, sorted(queries, key=lambda query: query.row)).groups
+    before = [number for number, row in enumerate(rows) if row.created < data.cut]
+    queries = [*data.training, *unlinked_queries(before, data.training_rows)]
+    return search(index, rows, sorted(queries, key=lambda query: query.row)).groups
 
 
-def _unlinked(rows: Sequence[Row], data: SimilarQueries, *, is_before: bool) -> list[DuplicateQuery]:
-    """A sample of tickets before or after the cut that have no known link, as queries without a match."""
-    linked = set(data.training_rows) if is_before else {row for q in data.queries for row in (q.row, *q.earlier)}
-    free = [i for i, row in enumerate(rows) if (row.created < data.cut) == is_before and i not in linked]
+def _unlinked_after(rows: Sequence[Row], data: SimilarQueries) -> list[DuplicateQuery]:
+    after = [number for number, row in enumerate(rows) if row.created >= data.cut]
+    return unlinked_queries(after, {row for query in data.queries for row in (query.row, *query.earlier)})
+
+
+def unlinked_queries(rows: Sequence[int], linked: Container[int]) -> list[DuplicateQuery]:
+    """A sample of the rows that have no known link, as queries without a match."""
+    free = [row for row in rows if row not in linked]
     chosen = np.random.default_rng(0).permutation(len(free))[:N_UNLINKED]
     return [DuplicateQuery(free[i], frozenset(), is_hard=False) for i in sorted(chosen.tolist())]
 
@@ -193,11 +195,11 @@ def _gain(ranks: Ranks, name: str) -> dict[str, object]:
 def _strong(ranker: Ranker, linked: Sequence[RankingGroup], unlinked: Sequence[RankingGroup]) -> dict[str, object]:
     """How often a strong case shown for a linked ticket is a known match, and how often an unlinked one gets any."""
     hits = [hit for group in linked for hit in _strong_hits(ranker, group)]
-    shown = [bool(_strong_hits(ranker, group)) for group in unlinked]
+    shown = [len(_strong_hits(ranker, group)) > 0 for group in unlinked]
     return {
         "precision": float(np.mean(hits)) if hits else None,
         "n_shown": len(hits),
-        "shown_for_linked": float(np.mean([bool(_strong_hits(ranker, group)) for group in linked])),
+        "shown_for_linked": float(np.mean([len(_strong_hits(ranker, group)) > 0 for group in linked])),
         "shown_for_unlinked": float(np.mean(shown)) if shown else None,
         "n_unlinked": len(shown),
         "ci95": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,7 +82,7 @@ def similar_queries(ids: Sequence[str], created: NDArray[np.float64], pairs: Ite
     easy = {number[pair.query] for pair in known if pair.is_easy}
     rows = [(number[pair.query], number[pair.target]) for pair in known]
     clusters = duplicate_clusters(rows)
-    queries = _queries(clusters, created, easy)
+    queries = later_members(clusters, created, easy)
     if len(queries) < 2:
         raise NotEnoughData(
             f"The duplicate pairs give {len(queries)} queries; a split by time needs at least 2: give more pairs."
@@ -95,15 +95,24 @@ def similar_queries(ids: Sequence[str], created: NDArray[np.float64], pairs: Ite
         queries=tuple(queries),
         n_before=n_before,
         cut=cut,
-        training=tuple(_queries(training_clusters, created, easy)),
+        training=tuple(later_members(training_clusters, created, easy)),
         training_rows=training_rows,
         n_in_training_cluster=sum(not training_rows.isdisjoint(clusters[q.row]) for q in queries[n_before:]),
     )
 
 
-def _queries(
-    clusters: Mapping[int, frozenset[int]], created: NDArray[np.float64], easy: set[int]
+def later_members(
+    clusters: Mapping[int, frozenset[int]], created: NDArray[np.float64], easy: Container[int] = ()
 ) -> list[DuplicateQuery]:
+    """Members of clusters that have an earlier one, as queries, in the order of their rows.
+
+    Parameters
+    ----------
+    clusters : mapping of int to frozenset of int
+        Every row to all rows of its cluster.
+    easy : container of int
+        Rows of queries that are not hard.
+    """
     queries = []
     for row in sorted(clusters):
         earlier = frozenset(other for other in clusters[row] if created[other] < created[row])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -49,21 +49,22 @@ class VectorStore:
         """
         given = [text.strip() for text in texts]
         keys = [vector_key(self._encoder.fingerprint, _RULES, text) for text in given]
-        known = self._read(keys)
+        known = self.vectors(keys)
         missing = {key: text for key, text in zip(keys, given, strict=True) if key not in known}
         # Texts of like length in one chunk leave little to pad.
         todo = sorted(missing, key=lambda key: (len(missing[key]), key))
         for start in range(0, len(todo), _CHUNK):
             chunk = todo[start : start + _CHUNK]
             made = dict(zip(chunk, self._encoder.encode([missing[key] for key in chunk]), strict=True))
-            self._write(made)
+            self.put_vectors(made)
             known |= made
             self._progress(f"embedded {start + len(chunk):,} of {len(todo):,} texts")
         if not keys:
             return np.empty((0, self._encoder.dimension), dtype=np.float32)
         return np.stack([known[key] for key in keys])
 
-    def _read(self, keys: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    def vectors(self, keys: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Known vectors by key."""
         found: dict[str, NDArray[np.float32]] = {}
         wanted = list(dict.fromkeys(keys))
         with closing(self._connect()) as database:
@@ -74,7 +75,8 @@ class VectorStore:
                 found |= {key: np.frombuffer(data, dtype=np.float32) for key, data in rows}
         return found
 
-    def _write(self, vectors: dict[str, NDArray[np.float32]]) -> None:
+    def put_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Keep vectors."""
         with closing(self._connect()) as database, database:
             database.executemany(
                 "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
