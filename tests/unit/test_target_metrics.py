@@ -22,7 +22,7 @@ def answer(value: str, *, abstains: bool = False) -> TargetAnswer:
     return TargetAnswer(value=value, confidence=0.9, action=Action.SUGGEST)
 
 
-def tested(truth: list[str | None], answers: list[TargetAnswer]) -> Backtest:
+def backtest_of(truth: list[str | None], answers: list[TargetAnswer]) -> Backtest:
     rows = LabelledRows((), (), (), {"team": tuple(truth)})
     predictions = tuple(
         Prediction(category=answer("x"), severity=SEVERITY, targets={"team": given}, novel=False) for given in answers
@@ -32,7 +32,7 @@ def tested(truth: list[str | None], answers: list[TargetAnswer]) -> Backtest:
 
 def test_every_class_of_a_target_has_figures_of_the_most_likely_value() -> None:
     found = target_metrics(
-        tested(["a", "a", "b", None], [answer("a"), answer("b"), answer("b", abstains=True), answer("a")])
+        backtest_of(["a", "a", "b", None], [answer("a"), answer("b"), answer("b", abstains=True), answer("a")])
     )
     assert found["target_team_accuracy"] == pytest.approx(2 / 3)
     assert (found["target_team_recall/a"], found["target_team_recall/b"]) == (0.5, 1.0)
@@ -40,7 +40,7 @@ def test_every_class_of_a_target_has_figures_of_the_most_likely_value() -> None:
 
 
 def test_a_target_that_was_not_trained_has_no_figures() -> None:
-    backtest = tested(["a"], [answer("a")])
+    backtest = backtest_of(["a"], [answer("a")])
     assert target_metrics(Backtest(backtest.rows, (Prediction(answer("x"), SEVERITY, {}, False),), None, None)) == {}
 
 
