@@ -160,20 +160,13 @@ class Journal:
             entries = list(_with_free_ids(connection, entries))
             answers = [entry.suggestion.model_dump(mode="json") for entry in entries]
             # A case may be erased between the answer and this transaction: it must not come back by way of the journal.
-            known = self._known_cases(connection, {case_id for answer in answers for case_id in _shown(answer)})
+            known = _known_cases(connection, {case_id for answer in answers for case_id in _shown(answer)})
             for position, answer in enumerate(answers):
                 for case_id in set(_shown(answer)) - known:
                     answers[position] = without_case(answers[position], case_id)
             rows = [self._values(entry, answer) for entry, answer in zip(entries, answers, strict=True)]
             connection.execute(insert(journal_suggestions), rows)
         return [entry.suggestion.request_id for entry in entries]
-
-    def _known_cases(self, connection: Connection, case_ids: set[str]) -> set[str]:
-        known: set[str] = set()
-        for page in pages(case_ids):
-            found = select(tickets.c.id).where(tickets.c.system == self._system, tickets.c.id.in_(page))
-            known |= set(connection.scalars(found))
-        return known
 
     def _values(self, entry: SuggestionEntry, answer: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -201,6 +194,14 @@ def _with_free_ids(connection: Connection, entries: Sequence[SuggestionEntry]) -
             entry = replace(entry, suggestion=renamed)
         taken.add(entry.suggestion.request_id)
         yield entry
+
+
+def _known_cases(connection: Connection, case_ids: set[str]) -> set[str]:
+    """Those of the ids that the history holds, of whichever system: answers show the cases of all."""
+    known: set[str] = set()
+    for page in pages(case_ids):
+        known |= set(connection.scalars(select(tickets.c.id).where(tickets.c.id.in_(page))))
+    return known
 
 
 def _shown(answer: Mapping[str, Any]) -> Iterator[str]:

@@ -516,7 +516,8 @@ def test_erasing_clears_the_journal(history: History) -> None:
                 suggestion("by-id", ticket_id="T-1"),
                 suggestion("by-words", model_text_sha="abc"),
                 suggestion("same-words-other-ticket", ticket_id="T-2", model_text_sha="abc"),
-                suggestion("same-id-other-system", ticket_id="T-1", ticket_system="jira", answer=answer),
+                suggestion("same-id-other-system", ticket_id="T-1", ticket_system="jira"),
+                suggestion("shown-to-other-system", ticket_system="jira", answer=answer),
                 suggestion("shown", answer=answer),
             ],
         )
@@ -537,14 +538,14 @@ def test_erasing_clears_the_journal(history: History) -> None:
     with history.reading() as connection:
         left = {row.request_id: row.answer for row in connection.execute(select(journal_suggestions))}
         feedback = {(row.request_id, row.ref_id) for row in connection.execute(select(journal_feedback))}
-    assert left.keys() == {"same-words-other-ticket", "same-id-other-system", "shown"}
-    assert left["same-id-other-system"] == answer
+    assert left.keys() == {"same-words-other-ticket", "same-id-other-system", "shown", "shown-to-other-system"}
+    assert left["shown"] == left["shown-to-other-system"]
     assert left["shown"] == answer | {
         "similar_cases": [other],
         "related_open": [],
         "resolutions": [{"summary": "x", "case_ids": ["T-2"]}],
     }
-    assert feedback == {("shown", None), ("shown", "T-2"), ("same-id-other-system", "T-1")}
+    assert feedback == {("shown", None), ("shown", "T-2")}
 
 
 def test_erasing_finds_what_was_asked_before_the_case_was_stored_or_embedded(history: History) -> None:

@@ -117,6 +117,16 @@ def test_a_case_that_was_erased_meanwhile_does_not_come_back(history: History, j
     assert [case["id"] for case in row.answer["similar_cases"]] == ["T-1"]
 
 
+def test_a_case_of_another_system_stays_in_the_answer_until_it_is_erased(history: History, journal: Journal):
+    history.upsert([Case(ticket=Ticket(id="J-1", subject="No login"), system="jira")], masking_rules="1")
+    journal.record(entry(suggestion(case_ids=("T-1", "J-1")))).result(5)
+    (row,) = rows(history, journal_suggestions)
+    assert [case["id"] for case in row.answer["similar_cases"]] == ["T-1", "J-1"]
+    history.erase("J-1", system="jira")
+    (row,) = rows(history, journal_suggestions)
+    assert [case["id"] for case in row.answer["similar_cases"]] == ["T-1"]
+
+
 def test_erasing_a_ticket_erases_its_entries_and_its_feedback(history: History, journal: Journal):
     journal.record(entry(suggestion("about"), Ticket(id="T-0", subject="No login"))).result(5)
     journal.record(entry(suggestion("other"))).result(5)
