@@ -8,6 +8,7 @@ character n-grams are its ``char_wb`` ones: within a word and the space on eithe
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,9 +67,47 @@ class SparseRows:
         return out
 
 
+@dataclass(frozen=True, slots=True)
+class TermWeights:
+    """The row of one text taken apart: each place of a known n-gram, its weight, and the phrase that it stands in.
+
+    A phrase is a word, with the character n-grams within it, or two words in a row. The weight of an n-gram is shared
+    out evenly among its places, so that the weights of a column add up to its value in the row.
+
+    Attributes
+    ----------
+    phrases : tuple of str
+    phrase : ndarray of int64, shape (n_places,)
+        Number of the phrase of each place.
+    column : ndarray of int64, shape (n_places,)
+    weight : ndarray of float64, shape (n_places,)
+    """
+
+    phrases: tuple[str, ...]
+    phrase: NDArray[np.int64]
+    column: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    def contributions(self, weights: NDArray[np.float32], outputs: NDArray[np.float64]) -> dict[str, float]:
+        """What each phrase adds to ``row @ weights @ outputs``.
+
+        Parameters
+        ----------
+        weights : ndarray of float32, shape (n_columns, n_outputs)
+        outputs : ndarray of float64, shape (n_outputs,)
+        """
+        shares = self.weight * (weights[self.column] @ outputs)
+        sums = np.bincount(self.phrase, shares, minlength=len(self.phrases))
+        return dict(zip(self.phrases, sums.tolist(), strict=True))
+
+
 def word_hashes(text: str) -> Hashes:
     """Hashes of the word 1- and 2-grams of a text, in order, repeats kept; shape (n,)."""
-    words = np.array([_word_hash(word) for word in _WORD.findall(text.lower())], dtype=np.uint64)
+    return _word_hashes(_WORD.findall(text.lower()))
+
+
+def _word_hashes(found: Sequence[str]) -> Hashes:
+    words = np.array([_word_hash(word) for word in found], dtype=np.uint64)
     if len(words) < 2:
         return words
     pairs = _mix(words[:-1] * _MULTIPLIER + words[1:])
@@ -77,14 +116,24 @@ def word_hashes(text: str) -> Hashes:
 
 def char_hashes(text: str) -> Hashes:
     """Hashes of the character 3- to 5-grams within words, with the space on either side; shape (n,)."""
-    padded = " " + " ".join(_WORD.findall(text.lower())) + " "
+    return _char_hashes(_WORD.findall(text.lower()))[0]
+
+
+def _char_hashes(found: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
+    """Hashes of the character n-grams of words, and the number of the word that each lies in."""
+    padded = " " + " ".join(found) + " "
     codes = np.frombuffer(padded.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     is_space = codes == _SPACE
     parts = [_char_windows(codes, is_space, size) for size in CHAR_NGRAMS if len(codes) >= size]
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
+    if not parts:
+        return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+    # Each word has the space before it: a window's word is told by the spaces up to where it starts.
+    word_at = np.cumsum(is_space) - 1
+    return np.concatenate([hashes for hashes, _ in parts]), word_at[np.concatenate([starts for _, starts in parts])]
 
 
-def _char_windows(codes: Hashes, is_space: NDArray[np.bool_], size: int) -> Hashes:
+def _char_windows(codes: Hashes, is_space: NDArray[np.bool_], size: int) -> tuple[Hashes, NDArray[np.int64]]:
+    """Hashes of the windows of a size that lie within a word, and where they start."""
     n = len(codes) - size + 1
     value = np.full(n, size, dtype=np.uint64)
     spans_words = np.zeros(n, dtype=np.bool_)
@@ -92,7 +141,7 @@ def _char_windows(codes: Hashes, is_space: NDArray[np.bool_], size: int) -> Hash
         value = value * _MULTIPLIER + codes[offset : offset + n]
         if 0 < offset < size - 1:
             spans_words |= is_space[offset : offset + n]
-    return _mix(value[~spans_words])
+    return _mix(value[~spans_words]), np.flatnonzero(~spans_words)
 
 
 def _mix(values: Hashes) -> Hashes:
@@ -124,6 +173,16 @@ class _Block:
         weights = ((1.0 + np.log(counts[known])) * self.idf[columns]).astype(np.float32)
         norm = float(np.sqrt(np.sum(weights * weights, dtype=np.float64)))
         return columns, weights / np.float32(norm) if norm > 0 else weights
+
+    def places(self, hashes: Hashes) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float64]]:
+        """Which of a text's n-grams are known (a mask), and the column and the share of the weight of each of those."""
+        columns, weights = self.row(hashes)
+        if not len(columns):
+            return np.zeros(len(hashes), dtype=np.bool_), columns, weights.astype(np.float64)
+        known = np.isin(hashes, self.vocabulary[columns])
+        found = np.searchsorted(self.vocabulary, hashes[known])
+        term = np.searchsorted(columns, found)
+        return known, found, weights[term] / np.bincount(term)[term]
 
 
 class NgramVectorizer:
@@ -193,6 +252,24 @@ class NgramVectorizer:
             indices=np.concatenate(indices).astype(np.int32) if indices else np.empty(0, dtype=np.int32),
             data=np.concatenate(data) if data else np.empty(0, dtype=np.float32),
             n_columns=self.n_columns,
+        )
+
+    def take_apart(self, text: str) -> TermWeights:
+        """Say which words of a text each weight of its row comes from."""
+        words = _WORD.findall(text.lower())
+        pairs = [f"{first} {second}" for first, second in itertools.pairwise(words)]
+        phrases = tuple(dict.fromkeys([*words, *pairs]))
+        number = {phrase: at for at, phrase in enumerate(phrases)}
+        # In the order of the word hashes; the words come first, so that a word's number finds its phrase as well.
+        phrase_of = np.array([number[phrase] for phrase in (*words, *pairs)], dtype=np.int64)
+        char_hashes, char_words = _char_hashes(words)
+        is_word, word_columns, word_weights = self._word.places(_word_hashes(words))
+        is_char, char_columns, char_weights = self._char.places(char_hashes)
+        return TermWeights(
+            phrases=phrases,
+            phrase=np.concatenate([phrase_of[is_word], phrase_of[char_words[is_char]]]),
+            column=np.concatenate([word_columns, char_columns + len(self._word.vocabulary)]),
+            weight=np.concatenate([word_weights, char_weights]),
         )
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:

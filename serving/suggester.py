@@ -20,6 +20,7 @@ from features.runbook_index import RunbookIndex
 from features.text import model_text
 from features.ticket import Case, LinkType, Ticket
 from serving.collapse import collapse
+from serving.explain import explained
 from serving.ranking import MAX_CANDIDATES, Pool, Ranker
 from serving.reasons import Asked, case_reasons
 from serving.resolutions import ResolvedNote, resolutions
@@ -117,6 +118,8 @@ class Suggester:
                 # Searched again, so that what is hidden does not take the place of what may be seen.
                 permitted = self._shown(example, replace(visible, access_groups=query.access_groups), now)
         prediction = self.predict(example)
+        if query.explain:
+            prediction = explained(self.triage, example, prediction)
         resolved = collapse([case for case in permitted if case.entry.is_resolved])
         open_cases = collapse([case for case in permitted if not case.entry.is_resolved])[:MAX_RELATED_OPEN]
         best = resolved[: max(query.top_k, _VOTING_CASES)]

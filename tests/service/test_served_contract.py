@@ -234,3 +234,13 @@ def test_many_clients_at_once_are_all_answered(service):
     assert [answer.status_code for answer in answers] == [200] * 40
     assert all(answer.json()["category"]["value"] == "login" for answer in answers)
     assert all(answer.json()["notes"] == [] for answer in answers)
+
+
+def test_reasons_are_told_on_request(service):
+    plain = service.suggest("Cannot log in with SAML", "SAML assertion rejected, audience mismatch").json()
+    told = service.suggest("Cannot log in with SAML", "SAML assertion rejected, audience mismatch", explain=True).json()
+    assert plain["category"]["why"] is plain["severity"]["why"] is None
+    for answer in (told["category"], told["severity"]):
+        assert 0 < len(answer["why"]) <= 5
+        assert all(reason.startswith(("word ", "phrase ", "product=")) for reason in answer["why"])
+    assert told["category"] | {"why": None} == plain["category"]

@@ -1,0 +1,155 @@
+"""Reasons of an answer: exact shares of its score, in the ticket's own words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.feature_space import Example, FeatureSpace
+from features.ngrams import NgramVectorizer
+from features.structured import StructuredColumns
+from features.text import ModelText
+from features.ticket import SEVERITIES, Severity, Ticket
+from serving.decision import Thresholds
+from serving.explain import MAX_REASONS, Evidence, explained, towards
+from serving.heads import LinearHead
+from serving.triage import Novelty, SeverityModel, TargetModel, Triage
+from training.params import DEFAULT_COSTS
+
+TEXTS = [
+    "login fails with audience mismatch",
+    "the audience of the assertion, the AUDIENCE again",
+    "saml audience rejected at login",
+    "export of invoices is slow",
+    "export stops, invoices are missing",
+    "invoices export again and again",
+    "a b c a b login export",
+]
+WORDS = sorted({word for text in TEXTS for word in text.replace(",", "").split()} | {"unheard", "ünïcode", "x"})
+RANDOM = np.random.default_rng(7)
+DIMENSION = 4
+
+
+def space() -> FeatureSpace:
+    return FeatureSpace(
+        NgramVectorizer.fit(TEXTS, min_df=1), StructuredColumns(("product=edge", "product=hub")), 1.0, 0.5
+    )
+
+
+def head(where: FeatureSpace, n_outputs: int) -> LinearHead:
+    sparse = RANDOM.standard_normal((where.vectorizer.n_columns, n_outputs))
+    dense = RANDOM.standard_normal((DIMENSION + 2, n_outputs))
+    return LinearHead(sparse.astype(np.float32), dense.astype(np.float32), np.zeros(n_outputs, np.float32))
+
+
+def example(text: str, product: str | None = "edge") -> Example:
+    return Example(Ticket(product=product), ModelText(text, ""), np.zeros(DIMENSION, np.float32))
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join), st.sampled_from(["edge", "hub", "other", None]))
+def test_contributions_add_up_to_the_score_without_the_embedding(text: str, product: str | None):
+    where = space()
+    scores = head(where, 3)
+    asked = example(text, product)
+    outputs = np.array([0.5, 0.0, -2.0])
+    shares = Evidence.of(where, asked).contributions(scores, outputs)
+    expected = float(scores.scores(where.transform([asked]))[0] @ outputs)
+    assert sum(shares.values()) == pytest.approx(expected, abs=1e-4)
+    assert {name for name in shares if name.startswith("word")} == {f'word "{word}"' for word in text.lower().split()}
+
+
+def test_characters_count_for_the_word_that_they_lie_in():
+    where = space()
+    taken = where.vectorizer.take_apart("audience of exports")
+    weights = np.zeros((where.vectorizer.n_columns, 1), np.float32)
+    n_words = len(where.vectorizer.to_arrays()["word_vocabulary"])
+    weights[n_words:] = 1.0
+    shares = taken.contributions(weights, np.ones(1))
+    # Of "exports" only the characters are known, and of a pair of words there are none.
+    assert shares["exports"] > 0
+    assert shares["audience"] > 0
+    assert shares["audience of"] == 0
+
+
+def test_a_text_without_known_words_has_no_shares():
+    taken = space().vectorizer.take_apart("")
+    assert taken.phrases == ()
+    assert taken.contributions(np.ones((space().vectorizer.n_columns, 1), np.float32), np.ones(1)) == {}
+
+
+@pytest.mark.parametrize("level", SEVERITIES)
+def test_severity_counts_the_heads_on_either_side_of_the_level(level: Severity):
+    scores = np.array([1.0, 10.0, 100.0])
+    expected = {"sev1": 2.0, "sev2": 28.0, "sev3": 370.0, "sev4": -400.0}
+    assert scores @ towards(level, np.array([2.0, 3.0, 4.0])) == expected[level]
+
+
+def triage() -> Triage:
+    where = space()
+    zeros = np.zeros((where.vectorizer.n_columns, 2), np.float32)
+    audience = where.vectorizer.take_apart("audience")
+    zeros[audience.column[0], 1] = 5.0
+    dense = np.zeros((DIMENSION + 2, 2), np.float32)
+    dense[DIMENSION, 1] = 1.0
+    category = TargetModel(
+        classes=("exports", "login"),
+        head=LinearHead(zeros, dense, np.zeros(2, np.float32)),
+        temperature=1.0,
+        thresholds=Thresholds(suggest=0.6, automate=0.9),
+        rare=frozenset(),
+    )
+    severity = SeverityModel(
+        head=head(where, 3),
+        platt=np.array([[1.0, 0.0]] * 3),
+        costs=np.array(DEFAULT_COSTS),
+        thresholds=Thresholds(suggest=0.1, automate=0.99),
+        sev1_threshold=0.5,
+    )
+    return Triage(where, category, severity, {"team": category}, Novelty(weight=0.0, threshold=None))
+
+
+def test_the_strongest_words_and_fields_are_named():
+    model = triage()
+    asked = example("audience mismatch of a saml login")
+    [plain] = model.predict([asked], [[]])
+    told = explained(model, asked, plain)
+    assert told.category.value == "login"
+    assert told.category.why == told.targets["team"].why == ['word "audience"', "product=edge"]
+    assert told.severity.why is not None
+    assert 0 < len(told.severity.why) <= MAX_REASONS
+    assert (plain.category.why, plain.severity.why, plain.targets["team"].why) == (None, None, None)
+
+
+def test_an_abstention_tells_of_the_most_likely_class():
+    model = triage()
+    assert model.category is not None
+    unsure = replace(model, category=replace(model.category, thresholds=Thresholds(suggest=None, automate=None)))
+    asked = example("audience mismatch of a saml login")
+    told = explained(unsure, asked, unsure.predict([asked], [[]])[0])
+    assert told.category.value is None
+    assert told.category.why == ['word "audience"', "product=edge"]
+
+
+def test_what_was_not_trained_has_no_reasons():
+    model = replace(triage(), category=None, severity=None, targets={})
+    asked = example("audience mismatch")
+    told = explained(model, asked, model.predict([asked], [[]])[0])
+    assert (told.category.why, told.severity.why, told.targets) == (None, None, {})
+
+
+def test_a_long_word_is_cut():
+    text = "login" + "x" * 500
+    where = replace(triage().space, vectorizer=NgramVectorizer.fit([text], min_df=1))
+    model = triage()
+    assert model.category is not None
+    ones = np.tile(np.array([[0.0, 1.0]], np.float32), (where.vectorizer.n_columns, 1))
+    category = replace(model.category, head=replace(model.category.head, sparse_weights=ones))
+    model = replace(model, space=where, category=category, severity=None, targets={})
+    asked = example(f"{text} {text}", None)
+    told = explained(model, asked, model.predict([asked], [[]])[0])
+    assert told.category.why is not None
+    assert max(len(reason) for reason in told.category.why) <= 81
