@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self
@@ -67,11 +67,20 @@ class Seen:
 
 
 class Rejects:
-    """The file of rejected rows and warnings, made when there is something to write."""
+    """The file of rejected rows and warnings, made when there is something to write.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    mask : callable
+        What every id, field and reason passes: where a mapping is wrong, any of them may be a ticket's words.
+    """
+
+    def __init__(self, path: Path, mask: Callable[[str], str]) -> None:
         self.rejected = self.warnings = 0
         self._path = path
+        self._mask = mask
         self._file: IO[bytes] | None = None
 
     @property
@@ -96,7 +105,12 @@ class Rejects:
                 self._file.flush()
 
     def _write(self, kind: str, line: int, case_id: str | None, field: str | None, reason: str) -> None:
-        note = {"kind": kind, "line": line, "id": _shown(case_id), "field": field, "reason": reason}
+        masked = {
+            "id": None if case_id is None else self._mask(case_id)[:_MAX_ID_CHARS],
+            "field": None if field is None else self._mask(field),
+            "reason": self._mask(reason),
+        }
+        note = {"kind": kind, "line": line} | masked
         with self._writable():
             if self._file is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,8 +151,3 @@ def _room() -> Iterator[None]:
             f"The temporary folder cannot take the list of ids that a file has had ({error}): make room there or set "
             "TMPDIR to another folder, then run the same import again; what was stored before stays."
         ) from error
-
-
-def _shown(case_id: str | None) -> str | None:
-    """An id as it can be written anywhere: a bad one may be of any length and of any characters."""
-    return None if case_id is None else case_id[:_MAX_ID_CHARS].encode(errors="replace").decode()

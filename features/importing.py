@@ -71,7 +71,7 @@ def import_tickets(
         The ticketing system that the ids belong to.
     rejects_path : Path
         Made when there is a first row to note; one of an earlier import is replaced. JSON Lines of ``kind``
-        (``rejected`` or ``warning``), ``line``, ``id``, ``field``, ``reason``, without text of tickets.
+        (``rejected`` or ``warning``), ``line``, ``id``, ``field``, ``reason``, masked and without text of tickets.
     progress : callable, optional
         Called with the number of rows just done.
     batch : int
@@ -87,7 +87,7 @@ def import_tickets(
         If the rejects file or the temporary folder cannot be written; the batches before are stored.
     """
     started = time.monotonic()
-    with Rejects(rejects_path) as rejects, Seen() as seen:
+    with Rejects(rejects_path, intake.mask) as rejects, Seen() as seen:
         run = _Import(history, intake, system, rejects, seen)
         n_reported = 0
         try:

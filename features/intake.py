@@ -63,6 +63,10 @@ class Intake:
         """Version of the rules that prepared texts are masked under."""
         return self._masker.rules_version
 
+    def mask(self, text: str) -> str:
+        """Clean and mask words about a ticket that are no part of it."""
+        return self._masker.mask(cleaned(text))
+
     def prepare(self, case: Case) -> Case:
         """Clean, check and mask a case.
 
@@ -125,7 +129,7 @@ class Intake:
 
     def _text(self, text: str, field: str, bound: int = MAX_TEXT_CHARS) -> str:
         check_count(len(text), bound, field, "characters")
-        return self._masker.mask(cleaned(text))
+        return self.mask(text)
 
     def _messages(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         check_count(len(messages), MAX_MESSAGES, "messages", "entries")

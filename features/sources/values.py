@@ -7,10 +7,10 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 _EARLIEST_YEAR, _LATEST_YEAR = 1970, 2100
-_SHOWN_CHARS = 60
+_SHOWN_CHARS, _SHOWN_WORDS = 40, 3
 
 
-class RowFault(Exception):  # noqa: N818  not an error of the program: it becomes a RejectedRow
+class RowFault(Exception):
     """A row that cannot be used: our field at fault, and the reason as a sentence."""
 
     def __init__(self, field: str | None, reason: str) -> None:
@@ -20,9 +20,15 @@ class RowFault(Exception):  # noqa: N818  not an error of the program: it become
 
 
 def show(value: object) -> str:
-    """Quote an offending value, cut to 60 characters. Not for a ticket's texts."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+    """Quote an offending value that is short enough to be no text: a wrong mapping may put a ticket's words anywhere.
+
+    >>> show("purple"), show("call Ann on her private number")
+    ("'purple'", '(30 characters)')
+    """
+    text = value if isinstance(value, str) else repr(value)
+    if len(text) > _SHOWN_CHARS or len(text.split()) > _SHOWN_WORDS:
+        return f"({len(text):,} characters)"
+    return repr(value)
 
 
 def to_text(field: str, value: Any) -> str | None:

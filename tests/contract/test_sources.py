@@ -151,7 +151,9 @@ def test_good_rows(export: Export) -> None:
         ),
         ({"resolved_at": "2024-01-01"}, "resolved_at", "lies before the created_at 2025-03-03T00:00:00+00:00"),
         ({"severity": "purple"}, "severity", "The severity 'purple' is unknown; translate it under [severity]"),
-        ({"severity": "x" * 200}, "severity", "x…"),
+        ({"severity": "x" * 200}, "severity", "The severity (200 characters) is unknown"),
+        ({"severity": "Ann Doe rang twice"}, "severity", "The severity (18 characters) is unknown"),
+        ({"created_at": "Ann Doe rang twice"}, "created_at", "The created_at (18 characters) is no time"),
     ],
 )
 def test_a_faulty_row_is_told_and_the_next_is_read(

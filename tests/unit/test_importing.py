@@ -82,6 +82,26 @@ def test_bad_rows_are_reported_and_stop_nothing(history: History, tmp_path: Path
     assert "private" not in result.rejects_path.read_text()
 
 
+def test_rejects_are_masked(history: History, tmp_path: Path) -> None:
+    """Where a mapping is wrong, an id or a severity is what somebody wrote."""
+    rows: list[Row | RejectedRow] = [
+        RejectedRow(1, "ann@corp.example", "targets.bob@corp.example", "The severity 'ann@corp.example' is unknown."),
+        a_row(2, number="\n+49 40 23125 118"),
+        a_row(3, number="a\ud800\0" + "b" * 300),
+    ]
+    result = run(rows, history, tmp_path)
+    first, second, third = notes(result)
+    assert first == {
+        "kind": "rejected",
+        "line": 1,
+        "id": "<EMAIL>",
+        "field": "<EMAIL>",
+        "reason": "The severity '<EMAIL>' is unknown.",
+    }
+    assert second["id"] == "T-\n<PHONE>"
+    assert third["id"] == "T-a" + "b" * 252
+
+
 def test_the_rejects_of_an_earlier_import_do_not_stay(history: History, tmp_path: Path) -> None:
     first = run([RejectedRow(1, None, None, "not JSON")], history, tmp_path)
     assert first.rejects_path is not None
