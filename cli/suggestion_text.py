@@ -82,7 +82,7 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _case(case: SimilarCase) -> Iterator[str]:
-    more = f", and {case.duplicates} duplicate(s) of it" if case.duplicates else ""
+    more = f", and {_count(case.duplicates, 'duplicate')} of it" if case.duplicates else ""
     yield _shortened(f"  {case.id}  {case.relevance:.0%} {case.tier}  {_one_line(case.subject)}")
     outcome = "" if case.outcome.value == "unknown" else f", fix {case.outcome.value}"
     when = f"resolved {case.resolved_at:%Y-%m-%d}" if case.resolved_at else "resolved"
@@ -98,7 +98,7 @@ def _related(item: RelatedOpen) -> str:
 def _resolution(item: ResolutionAnswer) -> Iterator[str]:
     held = "" if item.held_rate is None else f", held in {item.held_rate:.0%}"
     yield from _wrap(item.summary, "  ")
-    yield f"      from {', '.join(item.case_ids)} ({item.support} case(s){held})"
+    yield f"      from {', '.join(item.case_ids)} ({_count(item.support, 'case')}{held})"
 
 
 def _runbook(item: RunbookAnswer) -> Iterator[str]:
@@ -117,3 +117,7 @@ def _shortened(line: str, width: int = _WIDTH) -> str:
 
 def _wrap(text: str, indent: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent) if text else []
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
