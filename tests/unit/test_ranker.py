@@ -1,0 +1,115 @@
+"""Learning to rank from links: what is learned, what a relevance is worth, and when not to learn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evaluation.dataset import RankingGroup
+from evaluation.retrieval import rank_of_best_hit
+from serving.ranking import SIGNALS, UNTRAINED
+from training.params import TrainingParams
+from training.ranker import MIN_LINKED, calibrated, fit_ranker, fit_weights
+
+PARAMS = TrainingParams()
+TELLING = SIGNALS.index("rarest_shared")
+MISLEADING = SIGNALS.index("recency_20")
+
+
+def made_groups(n: int, *, linked: bool = True, seed: int = 0) -> list[RankingGroup]:
+    """Queries whose match shares rare terms most of the time and is older than the rest."""
+    generator = np.random.default_rng(seed)
+    groups = []
+    for number in range(n):
+        matrix = generator.random((30, len(SIGNALS)))
+        is_match = np.zeros(30, dtype=bool)
+        if linked:
+            is_match[generator.integers(30)] = True
+            matrix[is_match, TELLING] += generator.choice([0.3, 1.2])
+            matrix[is_match, MISLEADING] *= 0.3
+        groups.append(RankingGroup(float(number), np.arange(30), matrix, is_match, int(linked)))
+    return groups
+
+
+def mean_reciprocal_rank(weights: np.ndarray, groups: list[RankingGroup]) -> float:
+    return float(np.mean([1 / rank_of_best_hit(group.matrix @ weights, group.is_match) for group in groups]))
+
+
+def test_weights_find_the_telling_signal_and_never_count_against_a_case():
+    weights = fit_weights(made_groups(60))
+    assert weights.argmax() == TELLING
+    assert weights.min() >= 0.0
+    assert weights[MISLEADING] == 0.0
+    assert mean_reciprocal_rank(weights, made_groups(60, seed=1)) > 0.5
+
+
+def test_weights_do_not_depend_on_the_order_of_groups_or_the_unit_of_a_signal():
+    groups = made_groups(40)
+    weights = fit_weights(groups)
+    assert fit_weights(groups[::-1]) == pytest.approx(weights, abs=1e-3)
+    scaled = [
+        replace(group, matrix=group.matrix * np.where(np.arange(len(SIGNALS)) == TELLING, 100, 1)) for group in groups
+    ]
+    assert fit_weights(scaled)[TELLING] * 100 == pytest.approx(weights[TELLING], rel=1e-2)
+
+
+def test_a_signal_that_never_varies_keeps_its_prior():
+    column = SIGNALS.index("same_product")
+    groups = [replace(group, matrix=group.matrix * (np.arange(len(SIGNALS)) != column)) for group in made_groups(30)]
+    assert fit_weights(groups)[column] == 0.0
+    prior = np.full(len(SIGNALS), 0.5)
+    assert fit_weights(groups, prior=prior)[column] == 0.5
+
+
+def test_little_data_stays_near_the_prior():
+    prior = np.array(UNTRAINED.weights)
+    near = fit_weights(made_groups(25), prior=prior, regularisation=1e-6)
+    assert near == pytest.approx(prior, abs=1e-2)
+
+
+def test_with_few_links_the_untrained_ranker_stays():
+    few = made_groups(MIN_LINKED - 1) + made_groups(300, linked=False)
+    assert fit_ranker(few, PARAMS) is UNTRAINED
+    missed = [replace(group, is_match=np.zeros(30, dtype=bool)) for group in made_groups(50)]
+    assert fit_ranker(missed, PARAMS) is UNTRAINED, "matches that are no candidates teach nothing"
+    assert fit_ranker([], PARAMS) is UNTRAINED
+
+
+def test_relevance_is_a_probability_among_what_is_shown():
+    groups = sorted(made_groups(200) + made_groups(200, linked=False, seed=5), key=lambda group: group.created_at)
+    ranker = fit_ranker(groups, PARAMS)
+    assert ranker.trained
+    later = made_groups(200, seed=1) + made_groups(200, linked=False, seed=6)
+    said, right = [], []
+    for group in later:
+        relevance = ranker.relevance(group.matrix)
+        best = np.argsort(-relevance)[:5]
+        said.extend(relevance[best])
+        right.extend(group.is_match[best])
+    assert np.mean(said) == pytest.approx(np.mean(right), abs=0.03)
+    strong = [hit for value, hit in zip(said, right, strict=True) if value >= ranker.strong]
+    assert np.mean(strong) >= PARAMS.strong_precision - 0.05
+    assert ranker.possible <= ranker.strong
+
+
+def test_the_order_of_groups_does_not_matter():
+    groups = made_groups(60) + made_groups(20, linked=False, seed=3)
+    forwards, backwards = fit_ranker(groups, PARAMS), fit_ranker(groups[::-1], PARAMS)
+    assert forwards.weights == pytest.approx(backwards.weights, abs=1e-3)
+    assert forwards.strong == pytest.approx(backwards.strong, abs=1e-3)
+
+
+def test_weights_that_say_nothing_are_kept_in_their_order():
+    groups = [replace(group, matrix=-group.matrix) for group in made_groups(60)]
+    weights = np.zeros(len(SIGNALS))
+    weights[TELLING] = 2.0
+    ranker = calibrated(weights, groups, PARAMS)
+    assert ranker.weights[TELLING] == 2.0, "a slope of zero would rank all alike"
+    assert ranker.strong >= ranker.possible
+
+
+def test_nothing_to_calibrate_on_promises_nothing():
+    ranker = calibrated(np.ones(len(SIGNALS)), [], PARAMS)
+    assert ranker.strong == PARAMS.strong_precision
