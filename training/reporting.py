@@ -28,7 +28,7 @@ from training.split import Split
 
 REPORT_JSON = "misclassification.json"
 REPORT_PAGE = "misclassification.html"
-_MAX_METRIC_NAME = 200
+_MAX_METRIC_NAME = 100  # MLflow takes 250 characters; a target and a value of it stand in one name
 
 
 def build_report(
@@ -208,7 +208,7 @@ def _headline_metrics(report: MisclassificationReport) -> Iterator[tuple[str, fl
 def _metric_name(label: str) -> str:
     """A label as MLflow takes it in the name of a metric: no dot, which could make a path of it, and not too long."""
     name = re.sub(r"[^\w\- ]", "_", label)[:_MAX_METRIC_NAME]
-    if name == label:
+    if name and name == label:
         return name
     # Labels that differ only in what was replaced or cut off keep metrics of their own.
     return f"{name}_{hashlib.sha256(label.encode()).hexdigest()[:6]}"

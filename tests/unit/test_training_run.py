@@ -92,7 +92,15 @@ def test_mlflow_has_the_run_the_version_and_the_alias(trained: Trained):
 def test_any_label_can_name_a_metric(label: str):
     from mlflow.utils.validation import _validate_metric
 
-    _validate_metric(f"category_test_tickets/{_metric_name(label)}", 1.0, 1_800_000_000_000, 0)
+    name = _metric_name(label)
+    for metric in (f"category_test_tickets/{name}", f"target_{name}_precision/{name}", f"target_{name}_macro_f1"):
+        assert len(metric) <= 250
+        _validate_metric(metric, 1.0, 1_800_000_000_000, 0)
+
+
+def test_labels_that_differ_have_metrics_of_their_own():
+    labels = ["a/b", "a:b", "a_b", "x" * 150, "x" * 151]
+    assert len({_metric_name(label) for label in labels}) == len(labels)
 
 
 def test_training_serves_nothing(trained: Trained):
