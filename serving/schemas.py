@@ -1,24 +1,28 @@
 """The HTTP contract, version 1, as typed models: requests are strict, answers are what the suggester returns.
 
-Unknown fields are refused by name, and no error carries the value of a text (``hide_input_in_errors``).
+Unknown fields and values of another type are refused by name, and no error carries the value of a text
+(``hide_input_in_errors``). Times and the values of enumerations, for which JSON has no type, are read from text.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from features.intake_checks import MAX_LABEL_CHARS
 from features.ticket import Author, Case, FixOutcome, Link, LinkType, Message, Outcome, Severity, Status, Ticket
 
 MAX_FIELDS = 64
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _ID = r"^[^\x00-\x1f\x7f]{1,200}$"
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, strict=True)
 
 
 class _Answer(BaseModel):
@@ -32,10 +36,23 @@ def _to_utc(value: datetime) -> datetime:
         raise ValueError("there is no such time in UTC") from None
 
 
-Time = Annotated[datetime, AfterValidator(_to_utc)]
+def _written(value: object) -> object:
+    """Only what is written as a time: a bare number could be seconds, milliseconds, or another field's."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
+        return value
+    raise ValueError("a time is written as 2026-01-31T09:00:00Z")
+
+
+def _whole(value: object) -> object:
+    """JSON has one type of number: 3.0 is 3, which is how tables write a column that also has blanks."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Time = Annotated[datetime, Field(strict=False), BeforeValidator(_written), AfterValidator(_to_utc)]
 """A time; one without an offset is read as UTC."""
+Whole = Annotated[int, BeforeValidator(_whole)]
 Id = Annotated[str, Field(pattern=_ID)]
-ShortText = Annotated[str, Field(max_length=300)]
+ShortText = Annotated[str, Field(max_length=MAX_LABEL_CHARS)]
 FieldValue = Annotated[str, Field(max_length=2_000)] | bool | int | float
 
 
@@ -43,7 +60,7 @@ class MessageIn(_Request):
     """One message of the thread, written before now."""
 
     at: Time
-    by: Author
+    by: Annotated[Author, Field(strict=False)]
     text: Annotated[str, Field(max_length=200_000)]
 
 
@@ -51,7 +68,7 @@ class TicketIn(_Request):
     """A ticket as the ticketing system knows it now."""
 
     id: Id | None = None
-    version: Annotated[int, Field(ge=0, le=2**62)] | None = None
+    version: Annotated[Whole, Field(ge=0, le=2**62)] | None = None
     subject: Annotated[str, Field(max_length=2_000)] = ""
     description: Annotated[str, Field(max_length=1_000_000)] = ""
     created_at: Time | None = None
@@ -99,7 +116,7 @@ class SuggestRequest(_Request):
     """Body of ``POST /v1/suggest``."""
 
     ticket: TicketIn
-    top_k: Annotated[int, Field(ge=1, le=50)] = 5
+    top_k: Annotated[Whole, Field(ge=1, le=50)] = 5
     filters: FiltersIn = FiltersIn()
     explain: bool = False
 
@@ -108,7 +125,7 @@ class BatchRequest(_Request):
     """Body of ``POST /v1/suggest/batch``: up to 100 tickets, each answered on its own."""
 
     tickets: Annotated[list[TicketIn], Field(min_length=1, max_length=100)]
-    top_k: Annotated[int, Field(ge=1, le=50)] = 5
+    top_k: Annotated[Whole, Field(ge=1, le=50)] = 5
     filters: FiltersIn = FiltersIn()
     explain: bool = False
 
@@ -116,7 +133,7 @@ class BatchRequest(_Request):
 class LinkIn(_Request):
     """A link of a case."""
 
-    type: LinkType
+    type: Annotated[LinkType, Field(strict=False)]
     id: Id
 
 
@@ -124,13 +141,13 @@ class CaseIn(TicketIn):
     """A ticket with what came of it: body of ``POST /v1/cases`` under ``case``."""
 
     id: Id
-    status: Status = Status.OPEN
+    status: Annotated[Status, Field(strict=False)] = Status.OPEN
     resolved_at: Time | None = None
     category: ShortText | None = None
-    severity: Severity | None = None
+    severity: Annotated[Severity, Field(strict=False)] | None = None
     targets: Annotated[dict[Annotated[str, Field(max_length=100)], ShortText], Field(max_length=MAX_FIELDS)] = {}
     resolution: Annotated[str, Field(max_length=1_000_000)] | None = None
-    outcome: FixOutcome = FixOutcome.UNKNOWN
+    outcome: Annotated[FixOutcome, Field(strict=False)] = FixOutcome.UNKNOWN
     url: Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s]+$")] | None = None
     links: Annotated[list[LinkIn], Field(max_length=100)] = []
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from features.case_entries import CaseEntry
 from features.case_index import Candidate, CaseFilter, CaseIndex
 from features.encoder import Encoder
+from features.errors import InvalidInput, InvalidTicket
 from features.feature_space import Example
 from features.history import StoredCase
 from features.intake import Intake
+from features.intake_checks import checked_label
 from features.runbook_index import RunbookIndex
 from features.text import model_text
 from features.ticket import Case, LinkType, Ticket
@@ -96,6 +98,8 @@ class Suggester:
         ------
         InvalidTicket
             If a field of the ticket breaks a bound.
+        InvalidInput
+            If a filter does.
         HistoryUnavailable
             If the cases to show cannot be read.
         """
@@ -104,12 +108,8 @@ class Suggester:
     def answer(self, example: Example, query: Query) -> Suggestion:
         """Answer an example of :meth:`example`, for callers that keep what was masked; raises as :meth:`suggest`."""
         now = _created(example.ticket)
-        visible = replace(
-            query.filter,
-            # Where a customer's name had to be masked, its cases are stored under a pseudonym.
-            customer=self._intake.prepare_ticket(Ticket(customer=query.filter.customer)).customer,
-            exclude_ids=query.filter.exclude_ids | _own_id(example.ticket),
-        )
+        wanted = self._as_stored(query.filter)
+        visible = replace(wanted, exclude_ids=wanted.exclude_ids | _own_id(example.ticket))
         shown = self._shown(example, visible, now)
         permitted, n_hidden = shown, 0
         if query.access_groups is not None:
@@ -157,6 +157,19 @@ class Suggester:
         own = CaseFilter(exclude_ids=_own_id(example.ticket))
         _, cosines = self.index.nearest(example.vector, Novelty.N_NEAREST, own)
         return self.triage.predict([example], [cosines.tolist()])[0]
+
+    def _as_stored(self, where: CaseFilter) -> CaseFilter:
+        """A filter with its labels as cases have them: evened out, and a name that had to be masked as a pseudonym."""
+        try:
+            ticket = self._intake.prepare_ticket(
+                Ticket(product=where.product, customer=where.customer, language=where.language)
+            )
+            category = checked_label(where.category, "category")
+        except InvalidTicket as error:
+            raise InvalidInput(f"The filter's {error.message}", field=f"filters.{error.field}") from None
+        return replace(
+            where, product=ticket.product, customer=ticket.customer, language=ticket.language, category=category
+        )
 
     def _shown(self, example: Example, visible: CaseFilter, now: float) -> list[RankedCase]:
         return [case for case in self.rank(example, visible, now=now) if self.ranker.tier(case.relevance)]

@@ -8,10 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from features.case_filter import CaseFilter
 from features.encoder import HashingEncoder
+from features.errors import InvalidInput
 from features.history import History
 from features.release import point_current
 from features.text import model_text
+from features.ticket import Ticket
 
 SUBJECT = "Cannot log in with SAML single sign-on"
 
@@ -184,6 +187,20 @@ def test_runbooks_that_change_are_followed(workspace, kit):
             return [runbook["id"] for runbook in served.suggest(SUBJECT).json()["runbooks"]]
 
         served.eventually(lambda: first() == ["sso-renewed"], 5.0)
+
+
+@pytest.mark.parametrize("name", ["product", "category", "customer"])
+def test_a_filter_longer_than_any_label_is_refused_in_process(workspace, name: str):
+    from serving.assemble import assemble
+    from serving.suggester import Query
+
+    too_long = CaseFilter(**{name: "x" * 256})
+    with (
+        closing(assemble(workspace)) as opened,
+        pytest.raises(InvalidInput, match=f"The filter's {name} has 256 characters") as caught,
+    ):
+        opened.suggester.suggest(Query(Ticket(subject="Cannot log in"), filter=too_long))
+    assert (caught.value.field, caught.value.code) == (f"filters.{name}", "invalid_input")
 
 
 def test_a_workspace_is_assembled_and_answers_in_process(workspace):

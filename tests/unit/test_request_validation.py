@@ -103,8 +103,17 @@ def test_escaped_nul_is_left_to_the_intake():
          "ticket.fields." + "x" * 100 + "…", "at most 100 characters;"),
         ({"ticket": {"fields": {f"f{i}": i for i in range(65)}}}, InvalidTicket, "ticket.fields", "at most 64 items"),
         ({"ticket": {}, "top_k": 51}, InvalidInput, "top_k", r"less than or equal to 50 \(got 51\)"),
-        ({"ticket": {}, "top_k": "many"}, InvalidInput, "top_k", r"\(got 'many'\)"),
+        ({"ticket": {}, "top_k": "many"}, InvalidInput, "top_k", r"\(got a text\)"),
         ({"ticket": {}, "filters": {"until": {}}}, InvalidInput, "filters.until", r"\(got an object\)"),
+        ({"ticket": {}, "top_k": "5"}, InvalidInput, "top_k", r"valid integer \(got a text\)"),
+        ({"ticket": {}, "top_k": True}, InvalidInput, "top_k", r"\(got True\)"),
+        ({"ticket": {}, "explain": "yes"}, InvalidInput, "explain", r"valid boolean \(got a text\)"),
+        ({"ticket": {}, "explain": 0}, InvalidInput, "explain", r"\(got 0\)"),
+        ({"ticket": {"created_at": 1_700_000_000}}, InvalidInput, "ticket.created_at", r"2026-01-31T09:00:00Z"),
+        ({"ticket": {"created_at": "1700000000"}}, InvalidInput, "ticket.created_at", r"2026-01-31T09:00:00Z"),
+        ({"ticket": {"created_at": True}}, InvalidInput, "ticket.created_at", r"\(got True\)"),
+        ({"ticket": {"version": "3"}}, InvalidInput, "ticket.version", "valid integer"),
+        ({"ticket": {}, "filters": {"customer": "x" * 256}}, InvalidInput, "filters.customer", "at most 255"),
         ({"ticket": [SECRET]}, InvalidInput, "ticket", r"\(got a list\)"),
     ],
 )  # fmt: skip
@@ -117,6 +126,19 @@ def test_the_error_names_the_field_and_quotes_no_text(
     assert caught.value.field == field
     assert SECRET not in caught.value.message
     assert len(caught.value.message) < 300
+
+
+def test_text_is_read_where_json_has_no_type():
+    case = {
+        "id": "c", "version": 3.0, "created_at": "2026-01-05", "status": "resolved", "severity": "sev2",
+        "outcome": "held", "links": [{"type": "duplicate_of", "id": "d"}],
+        "messages": [{"at": "2026-01-05T10:00:00Z", "by": "agent", "text": "a"}],
+        "fields": {"text": "5", "whole": 5, "part": 5.5, "yes": True},
+    }  # fmt: skip
+    found = parse(CaseRequest, orjson.dumps({"case": case})).case
+    assert (found.version, found.status, found.severity, found.outcome) == (3, "resolved", "sev2", "held")
+    assert found.fields == case["fields"]
+    assert [type(value) for value in found.fields.values()] == [str, int, float, bool]
 
 
 def test_a_made_up_field_name_is_cut_and_made_printable():
