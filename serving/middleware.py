@@ -9,11 +9,13 @@ import asyncio
 import logging
 import re
 import time
+from email.message import Message
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as AsgiMessage
 
 from features.errors import (
     BodyTooLarge,
@@ -146,7 +148,7 @@ class _Exchange:
         self._error_code: str | None = None
         self._started = time.perf_counter()
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: AsgiMessage) -> None:
         """Send on, with our headers."""
         if self._is_answered:
             return  # BentoML's layers let a request go on that was given up here
@@ -216,9 +218,11 @@ def _token(headers: Headers) -> str | None:
 
 
 def _check_type(headers: Headers) -> None:
-    kind, _, parameters = headers.get("content-type", "").lower().partition(";")
-    charset = parameters.strip().removeprefix("charset=").strip('"')
-    if kind.strip() != JSON or charset not in ("", "utf-8", "utf8") or "content-encoding" in headers:
+    declared = Message()  # HTTP has the syntax of this header from mail (RFC 9110, 8.3)
+    declared["content-type"] = headers.get("content-type", "")
+    is_utf_8 = declared.get_content_charset("") in ("", "utf-8", "utf8")
+    is_plain = headers.get("content-encoding", "").strip().lower() in ("", "identity")
+    if declared.get_content_type() != JSON or not is_utf_8 or not is_plain:
         raise WrongContentType("The body's type is not understood; send JSON as application/json, uncompressed.")
 
 

@@ -90,8 +90,11 @@ def test_numbers_that_are_none_are_refused_or_dropped_cleanly(service, value: by
         ({"version": 2**63}, 422, "invalid_ticket", "ticket.version"),
         ({"id": "a\x00b"}, 422, "invalid_ticket", "ticket.id"),
         ({"id": ""}, 422, "invalid_ticket", "ticket.id"),
-        ({"product": "x" * 301}, 422, "invalid_ticket", "ticket.product"),
-        ({"product": "x" * 299}, 422, "invalid_ticket", "ticket.product"),
+        ({"product": "x" * 256}, 422, "invalid_ticket", "ticket.product"),
+        ({"created_at": 1_700_000_000}, 400, "invalid_input", "ticket.created_at"),
+        ({"created_at": "1700000000"}, 400, "invalid_input", "ticket.created_at"),
+        ({"version": "3"}, 400, "invalid_input", "ticket.version"),
+        ({"id": 17}, 400, "invalid_input", "ticket.id"),
         ({"fields": {"a": {"b": SECRET}}}, 400, "invalid_input", "ticket.fields.a"),
         ({SECRET[:5]: 1}, 400, "unknown_field", "ticket.words"),
         ({"__class__": "x"}, 400, "unknown_field", "ticket.__class__"),
@@ -99,6 +102,38 @@ def test_numbers_that_are_none_are_refused_or_dropped_cleanly(service, value: by
 )
 def test_wrong_fields_are_named(service, ticket: dict[str, object], status: int, code: str, field: str):
     refused(service.post("/v1/suggest", {"ticket": ticket}), status, code, field)
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"top_k": "5"}, "top_k"),
+        ({"top_k": True}, "top_k"),
+        ({"top_k": 2.5}, "top_k"),
+        ({"explain": "yes"}, "explain"),
+        ({"explain": 1}, "explain"),
+        ({"filters": {"since": 1_700_000_000}}, "filters.since"),
+        ({"filters": {"product": 5}}, "filters.product"),
+        ({"filters": {"customer": "x" * 280}}, "filters.customer"),
+        ({"filters": {"category": "x" * 256}}, "filters.category"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/suggest", "/v1/suggest/batch"])
+def test_what_is_asked_around_the_ticket_is_checked(service, path: str, more: dict[str, object], field: str):
+    ticket = {"subject": "Cannot log in"}
+    body = {"ticket": ticket} if path == "/v1/suggest" else {"tickets": [ticket]}
+    refused(service.post(path, body | more), 400, "invalid_input", field)
+
+
+@pytest.mark.parametrize("name", ["product", "category", "customer"])
+def test_filters_are_read_as_labels_are_stored(service, name: str):
+    stored = {"product": "platform", "category": "login", "customer": "customer-1"}[name]
+    plain, blanks = (
+        service.suggest("Cannot log in", "SAML assertion rejected", filters={name: value})
+        for value in (stored, f"  {stored}\x00 ")
+    )
+    assert (plain.status_code, blanks.status_code) == (200, 200)
+    assert plain.json()["similar_cases"] == blanks.json()["similar_cases"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +178,8 @@ def test_a_json_bomb_is_refused_quickly(service, body: bytes):
 @pytest.mark.parametrize(
     "content_type",
     [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
-     "application/vnd.bentoml+pickle", "application/json; charset=latin-1", "application/jsonp"],
+     "application/vnd.bentoml+pickle", "application/json; charset=latin-1", "application/jsonp",
+     "application/json; x=y; charset=utf-16", "application/json, text/plain", ";charset=utf-8"],
 )  # fmt: skip
 def test_the_wrong_content_type_is_refused(service, content_type: str | None):
     headers = {} if content_type is None else {"content-type": content_type}
@@ -152,9 +188,19 @@ def test_the_wrong_content_type_is_refused(service, content_type: str | None):
     refused(response, 415, "wrong_content_type")
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=UTF-8"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "Application/JSON; charset=UTF-8", 'application/json; charset="utf-8"; x=y',
+     "application/json; x=y; Charset=utf8", "application/json;odata=verbose", "application/json;",
+     'application/json; profile="a;charset=latin-1"'],
+)  # fmt: skip
 def test_the_right_content_type_is_taken(service, content_type: str):
     assert send(service, b'{"ticket": {}}', **{"content-type": content_type}).status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+def test_a_body_said_to_be_uncompressed_is_taken(service, encoding: str):
+    assert send(service, b'{"ticket": {}}', **{"content-encoding": encoding}).status_code == 200
 
 
 def test_compressed_bodies_are_refused(service):
