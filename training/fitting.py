@@ -7,11 +7,12 @@ from functools import partial
 import numpy as np
 
 from evaluation.benchmarks.bench import Fitting
+from training.calibration import AUTOMATE_ERROR_RATE
 from training.folds import fit_triage_in_folds
 from training.params import TrainingParams
 from training.ranker import calibrated, fit_ranker, fit_weights
 from training.thresholds import threshold_for_precision
-from training.triage import AUTOMATE_ERROR_RATE, fit_triage
+from training.triage import fit_triage
 
 
 def fitting(params: TrainingParams) -> Fitting:

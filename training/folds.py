@@ -12,8 +12,9 @@ from evaluation.neighbours import nearest_cosines
 from features.errors import NotEnoughData
 from serving.heads import softmax
 from serving.triage import Novelty, TargetModel, Triage
+from training.calibration import choose_thresholds, fit_temperature
 from training.params import TrainingParams
-from training.triage import choose_thresholds, fit_temperature, fit_triage
+from training.triage import fit_triage
 
 _UNSEEN = -1
 
@@ -31,8 +32,12 @@ def fit_triage_in_folds(rows: LabelledRows, folds: NDArray[np.int64], params: Tr
     Raises
     ------
     NotEnoughData
-        If there are no two categories to tell apart.
+        If there are no two categories to tell apart, or no two folds.
     """
+    if len(np.unique(folds)) < 2:
+        raise NotEnoughData(
+            f"The {len(rows)} training rows are near-duplicates of one another; calibrating by folds needs other ones."
+        )
     # One row is too few to calibrate on, so the model comes with a temperature of 1, set below.
     fitted = fit_triage(rows, rows.take([0]), params)
     model = _category(fitted.triage)

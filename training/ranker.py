@@ -16,9 +16,9 @@ from scipy.optimize import minimize
 from evaluation.dataset import RankingGroup
 from serving.heads import sigmoid
 from serving.ranking import SIGNALS, UNTRAINED, Ranker
+from training.calibration import AUTOMATE_ERROR_RATE, fit_platt
 from training.params import TrainingParams
 from training.thresholds import threshold_for_precision
-from training.triage import AUTOMATE_ERROR_RATE, fit_platt
 
 MIN_LINKED = 20
 """Linked tickets with a match among their candidates that it takes to learn better weights than the untrained ones."""

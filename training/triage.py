@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.optimize import minimize_scalar
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
@@ -25,12 +24,10 @@ from features.ticket import SEVERITIES, Severity
 from serving.decision import Thresholds
 from serving.heads import LinearHead, softmax
 from serving.triage import Novelty, SeverityModel, TargetModel, Triage
+from training.calibration import MIN_CALIBRATION, choose_thresholds, fit_platt, fit_temperature
 from training.params import TrainingParams
-from training.thresholds import threshold_for_precision, threshold_for_recall
+from training.thresholds import threshold_for_recall
 
-AUTOMATE_ERROR_RATE = 0.1
-_MIN_CALIBRATION = 30
-_MIN_POSITIVES = 5
 _UNSEEN = -1
 _NEVER = 2.0  # no probability reaches it
 _N_CUMULATIVE = len(SEVERITIES) - 1
@@ -110,6 +107,7 @@ def _fit_target(
     machine = LinearSVC(C=params.svm_c, random_state=params.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a weight in the fourth digit changes no answer
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # rare classes are reported
         machine.fit(_matrix(train, known), y)
     head = _head(machine.coef_, machine.intercept_, train)
     classes = tuple(str(value) for value in machine.classes_)
@@ -125,49 +123,6 @@ def _fit_target(
         temperature=temperature,
         thresholds=choose_thresholds(softmax(scores, temperature), truth, params),
         rare=frozenset(value for value, count in counts.items() if count < params.rare_below),
-    )
-
-
-def fit_temperature(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
-    """Temperature of least log-loss on calibration rows (Guo et al., ICML 2017); 1 where there are too few.
-
-    Parameters
-    ----------
-    scores : ndarray of float, shape (n, n_classes)
-    truth : ndarray of int64, shape (n,)
-        Index of the true class.
-    """
-    if len(truth) < _MIN_CALIBRATION:
-        return 1.0
-
-    def log_loss(log_temperature: float) -> float:
-        probabilities = softmax(scores, float(np.exp(log_temperature)))
-        return float(-np.mean(np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))))
-
-    return float(np.exp(minimize_scalar(log_loss, bounds=(-5.0, 3.0), method="bounded").x))
-
-
-def choose_thresholds(
-    probabilities: NDArray[np.float64], truth: NDArray[np.int64], params: TrainingParams
-) -> Thresholds:
-    """Smallest confidences that hold the precisions of the parameters; with too few rows a half, and no automation.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float64, shape (n, n_classes)
-    truth : ndarray of int64, shape (n,)
-        Index of the true class; -1 for a class that is none of them.
-    """
-    if len(truth) < _MIN_CALIBRATION:
-        return Thresholds(suggest=0.5, automate=None)
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == truth
-    suggest = threshold_for_precision(confidence, correct, params.suggest_precision)
-    return Thresholds(
-        suggest=None if suggest is None else max(suggest, params.suggest_at_least),
-        automate=threshold_for_precision(
-            confidence, correct, params.automate_precision, error_rate=AUTOMATE_ERROR_RATE
-        ),
     )
 
 
@@ -232,30 +187,6 @@ def _fit_cumulative(
     return _head(weights, intercepts, rows)
 
 
-def fit_platt(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset of Platt scaling with his prior-corrected targets (Platt, 1999).
-
-    With fewer than five rows of either kind the slope stays 1 and the offset moves the mean to the share seen.
-    """
-    n_positive, n = int(positive.sum()), len(positive)
-    if n == 0:
-        return 1.0, 0.0
-    if min(n_positive, n - n_positive) < _MIN_POSITIVES:
-        share = (n_positive + 0.5) / (n + 1.0)
-        return 1.0, float(np.log(share / (1 - share)) - np.mean(scores))
-    targets = np.where(positive, (n_positive + 1.0) / (n_positive + 2.0), 1.0 / (n - n_positive + 2.0))
-    # A soft target is two rows of opposite labels, weighted.
-    x = np.asarray(scores, dtype=np.float64)[:, None]
-    model = LogisticRegression(C=1e6, max_iter=1000).fit(
-        np.vstack([x, x]), np.repeat([1, 0], n), sample_weight=np.concatenate([targets, 1 - targets])
-    )
-    slope = float(model.coef_[0, 0])
-    if slope <= 0:  # the regression is worse than chance on later rows: fall back to the share
-        share = n_positive / n
-        return 0.0, float(np.log(share / (1 - share)))
-    return slope, float(model.intercept_[0])
-
-
 def fit_novelty(
     train: Sequence[Example],
     calibration: Sequence[Example],
@@ -264,7 +195,7 @@ def fit_novelty(
     params: TrainingParams,
 ) -> Novelty:
     """Set the familiarity below which a ticket is called novel, as a low quantile of calibration tickets."""
-    if category is None or len(calibration) < _MIN_CALIBRATION:
+    if category is None or len(calibration) < MIN_CALIBRATION:
         return Novelty(weight=params.novelty_weight, threshold=None)
     draft = Novelty(weight=params.novelty_weight, threshold=0.0)
     nearest = nearest_cosines([e.vector for e in train], [e.vector for e in calibration], k=Novelty.N_NEAREST)

@@ -16,8 +16,9 @@ from features.text import model_text
 from features.ticket import Severity, Ticket
 from serving.heads import softmax
 from serving.schemas import Action
+from training.calibration import choose_thresholds, fit_platt, fit_temperature
 from training.params import TrainingParams
-from training.triage import choose_thresholds, fit_platt, fit_temperature, fit_triage
+from training.triage import fit_triage
 
 PARAMS = TrainingParams(rare_below=5)
 ENCODER = HashingEncoder()

@@ -1,0 +1,84 @@
+"""What scores are worth: probabilities and thresholds, chosen on rows that came after those that were learned from."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn.linear_model import LogisticRegression
+
+from serving.decision import Thresholds
+from serving.heads import softmax
+from training.params import TrainingParams
+from training.thresholds import threshold_for_precision
+
+AUTOMATE_ERROR_RATE = 0.1
+MIN_CALIBRATION = 30
+_MIN_POSITIVES = 5
+
+
+def fit_temperature(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
+    """Temperature of least log-loss on calibration rows (Guo et al., ICML 2017); 1 where there are too few.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n, n_classes)
+    truth : ndarray of int64, shape (n,)
+        Index of the true class.
+    """
+    if len(truth) < MIN_CALIBRATION:
+        return 1.0
+
+    def log_loss(log_temperature: float) -> float:
+        probabilities = softmax(scores, float(np.exp(log_temperature)))
+        return float(-np.mean(np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))))
+
+    return float(np.exp(minimize_scalar(log_loss, bounds=(-5.0, 3.0), method="bounded").x))
+
+
+def choose_thresholds(
+    probabilities: NDArray[np.float64], truth: NDArray[np.int64], params: TrainingParams
+) -> Thresholds:
+    """Smallest confidences that hold the precisions of the parameters; with too few rows a half, and no automation.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (n, n_classes)
+    truth : ndarray of int64, shape (n,)
+        Index of the true class; -1 for a class that is none of them.
+    """
+    if len(truth) < MIN_CALIBRATION:
+        return Thresholds(suggest=0.5, automate=None)
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == truth
+    suggest = threshold_for_precision(confidence, correct, params.suggest_precision)
+    return Thresholds(
+        suggest=None if suggest is None else max(suggest, params.suggest_at_least),
+        automate=threshold_for_precision(
+            confidence, correct, params.automate_precision, error_rate=AUTOMATE_ERROR_RATE
+        ),
+    )
+
+
+def fit_platt(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset of Platt scaling with his prior-corrected targets (Platt, 1999).
+
+    With fewer than five rows of either kind the slope stays 1 and the offset moves the mean to the share seen.
+    """
+    n_positive, n = int(positive.sum()), len(positive)
+    if n == 0:
+        return 1.0, 0.0
+    if min(n_positive, n - n_positive) < _MIN_POSITIVES:
+        share = (n_positive + 0.5) / (n + 1.0)
+        return 1.0, float(np.log(share / (1 - share)) - np.mean(scores))
+    targets = np.where(positive, (n_positive + 1.0) / (n_positive + 2.0), 1.0 / (n - n_positive + 2.0))
+    # A soft target is two rows of opposite labels, weighted.
+    x = np.asarray(scores, dtype=np.float64)[:, None]
+    model = LogisticRegression(C=1e6, max_iter=1000).fit(
+        np.vstack([x, x]), np.repeat([1, 0], n), sample_weight=np.concatenate([targets, 1 - targets])
+    )
+    slope = float(model.coef_[0, 0])
+    if slope <= 0:  # the regression is worse than chance on later rows: fall back to the share
+        share = n_positive / n
+        return 0.0, float(np.log(share / (1 - share)))
+    return slope, float(model.intercept_[0])
