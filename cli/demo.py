@@ -73,14 +73,16 @@ def _import_samples(settings: Settings, samples: Path) -> None:
     source = open_source("jsonl", samples / "tickets.jsonl", load_mapping(samples / "mapping.toml"))
     with closing(History.open(settings.history_url)) as history:
         _check_no_other_history(settings, history, samples)
+        intake = open_intake(settings)
         result = import_tickets(
             source.rows(),
             history,
-            open_intake(settings),
+            intake,
             system=settings.system,
             rejects_path=settings.rejects_dir / "data_samples.jsonl",
         )
-        runbooks = history.replace_runbooks(read_runbooks(samples / "runbooks").runbooks)
+        read = read_runbooks(samples / "runbooks").runbooks
+        runbooks = history.replace_runbooks([intake.prepare_runbook(runbook) for runbook in read])
         total = len(history.runbooks())
     say(
         f"1  History: {result.read} tickets read ({result.inserted} new, {result.unchanged} as they were), "

@@ -104,11 +104,14 @@ def _tell(result: ImportResult, as_json: bool) -> None:
 def runbooks(path: Path, base_url: str | None, workspace: Path | None, as_json: bool) -> None:
     """Import a folder of Markdown runbooks. What is gone from the folder is removed; ids stay."""
     from features.history import History
+    from features.intake import open_intake
     from features.runbooks import read_runbooks
 
     read = read_runbooks(path, base_url=base_url)
-    with closing(History.open(settings_of(workspace, make=True).history_url)) as history:
-        changes = history.replace_runbooks(read.runbooks)
+    settings = settings_of(workspace, make=True)
+    intake = open_intake(settings)
+    with closing(History.open(settings.history_url)) as history:
+        changes = history.replace_runbooks([intake.prepare_runbook(runbook) for runbook in read.runbooks])
     rejected = [{"path": str(name), "reason": reason} for name, reason in read.rejected]
     if as_json:
         print_json(

@@ -12,6 +12,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ from features.ticket import Case, Message, Outcome, Scalar, Ticket
 
 if TYPE_CHECKING:
     from features.masking import Masker
+    from features.runbooks import Runbook, RunbookSection
     from features.settings import Settings
 
 __all__ = ["MAX_FIELDS", "MAX_MESSAGES", "MAX_SUBJECT_CHARS", "MAX_TEXT_CHARS", "Intake", "load_secret", "open_intake"]
@@ -108,6 +110,18 @@ class Intake:
             reporter=self._pseudonym(checked_label(ticket.reporter, "reporter")),
             fields=self._fields(ticket.fields),
         )
+
+    def prepare_runbook(self, runbook: Runbook) -> Runbook:
+        """Mask the title, the headings and the texts of a runbook; its id, owner and links stay as they are."""
+        return replace(
+            runbook, title=self.mask(runbook.title), sections=tuple(self._section(each) for each in runbook.sections)
+        )
+
+    def _section(self, section: RunbookSection) -> RunbookSection:
+        heading = self.mask(section.heading)
+        # The anchor is made of the heading's words.
+        anchor = section.anchor if heading == section.heading else ""
+        return replace(section, heading=heading, text=self.mask(section.text), anchor=anchor)
 
     def _outcome(self, outcome: Outcome) -> Outcome:
         check_count(len(outcome.targets), MAX_FIELDS, "targets", "entries")

@@ -17,7 +17,8 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from features.errors import SourceUnreadable
+from features.errors import InvalidTicket, SourceUnreadable
+from features.intake_checks import checked_url, cleaned
 
 MAX_FILE_BYTES = 1_000_000
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n?^---[ \t]*$\n?", re.DOTALL | re.MULTILINE)
@@ -87,7 +88,7 @@ def read_runbooks(folder: Path, *, base_url: str | None = None) -> RunbookImport
         relative = path.relative_to(folder)
         if any(part.startswith(".") for part in relative.parts) or not path.is_file():
             continue
-        name = relative.as_posix()
+        name = cleaned(relative.as_posix())
         try:
             runbook = parse_runbook(_read_text(path), relative, base_url=base_url)
         except (ValueError, OSError) as error:
@@ -117,7 +118,8 @@ def parse_runbook(markdown: str, path: PurePath, *, base_url: str | None = None)
     Raises
     ------
     ValueError
-        If the front matter is not a YAML mapping or has a wrong value, or the file has no text.
+        If the front matter is not a YAML mapping or has a wrong value, the address is none of the web, or the file
+        has no text.
 
     Examples
     --------
@@ -130,10 +132,12 @@ def parse_runbook(markdown: str, path: PurePath, *, base_url: str | None = None)
     title, sections = _take_title(list(_sections(tokens)))
     if not any(section.text for section in sections):
         raise ValueError("it has no text below its headings")
+    # A file's name may hold bytes that are no UTF-8, which Python keeps as halves of surrogate pairs.
+    path = PurePath(cleaned(path.as_posix()))
     return Runbook(
         id=_scalar(head, "id") or runbook_id(path),
         title=_scalar(head, "title") or title or path.stem.replace("-", " ").replace("_", " "),
-        url=_scalar(head, "url") or (f"{base_url.rstrip('/')}/{path.as_posix()}" if base_url else None),
+        url=_url(_scalar(head, "url") or (f"{base_url.rstrip('/')}/{path.as_posix()}" if base_url else None)),
         services=_several(head, "services") or _several(head, "service"),
         owner=_scalar(head, "owner"),
         severity=_scalar(head, "severity"),
@@ -175,6 +179,8 @@ def _split_front_matter(text: str) -> tuple[Mapping[str, Any], str]:
         head = yaml.safe_load(match.group(1)) or {}
     except yaml.YAMLError as error:
         raise ValueError(f"its front matter is not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ValueError("its front matter is nested too deep") from None
     if not isinstance(head, dict):
         raise ValueError("its front matter is not a mapping of names to values")
     return head, text[match.end() :]
@@ -237,7 +243,14 @@ def _scalar(head: Mapping[str, Any], name: str) -> str | None:
         return None
     if isinstance(value, dict | list):
         raise ValueError(f"its front matter has {name} as a {type(value).__name__}; one value is needed")
-    return str(value).strip() or None
+    return cleaned(str(value)).strip() or None
+
+
+def _url(value: str | None) -> str | None:
+    try:
+        return checked_url(value)
+    except InvalidTicket as error:
+        raise ValueError(f"its {error.message}") from None
 
 
 def _several(head: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -247,7 +260,7 @@ def _several(head: Mapping[str, Any], name: str) -> tuple[str, ...]:
     values = value if isinstance(value, list) else str(value).split(",")
     if any(isinstance(item, dict | list) for item in values):
         raise ValueError(f"its front matter has {name} nested; a plain list is needed")
-    return tuple(text for item in values if (text := str(item).strip()))
+    return tuple(text for item in values if (text := cleaned(str(item)).strip()))
 
 
 def _date(head: Mapping[str, Any], name: str) -> date | None:

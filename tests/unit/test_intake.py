@@ -4,7 +4,7 @@ import stat
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 from hypothesis import assume, given, settings
@@ -23,6 +23,7 @@ from features.intake_checks import (
     cleaned,
 )
 from features.masking import MAX_GROWTH, Masker
+from features.runbooks import RunbookSection, parse_runbook
 from features.settings import Settings
 from features.ticket import Author, Case, Link, LinkType, Message, Outcome, Ticket
 
@@ -62,6 +63,16 @@ def test_every_text_is_masked() -> None:
     assert "ann.lee" not in str(prepared)
     assert str(prepared).count("write to <EMAIL>") == 5
     assert prepared.outcome.url == "https://desk.example/1?x=2"
+
+
+def test_runbooks_are_masked() -> None:
+    markdown = f"# {PRIVATE}\n\n## Check\n{PRIVATE}\n## {PRIVATE}\npassword=hunter2"
+    prepared = INTAKE.prepare_runbook(parse_runbook(markdown, PurePath("x.md")))
+    assert prepared.title == "write to <EMAIL>"
+    assert prepared.sections == (
+        RunbookSection("Check", "write to <EMAIL>", "check"),
+        RunbookSection("write to <EMAIL>", "password=<PASSWORD>", ""),
+    )
 
 
 def test_pseudonyms_are_the_same_for_the_same_name_and_key_only() -> None:

@@ -92,6 +92,9 @@ def test_title(markdown: str, title: str):
         ("---\ntitle: {a: b}\n---\ntext", "its front matter has title as a dict; one value is needed"),
         ("---\ntags: [[a]]\n---\ntext", "its front matter has tags nested"),
         ("---\nlast_reviewed: soon\n---\ntext", "'soon'; a date as 2026-01-31 is needed"),
+        ("---\nx: " + "[" * 5_000 + "\n---\ntext", "its front matter is nested too deep"),
+        ("---\nurl: javascript:alert(1)\n---\ntext", "its url is not an address of the web"),
+        ("---\nurl: wiki/page\n---\ntext", "its url is not an address of the web"),
         ("# Only a title", "no text below its headings"),
         ("", "no text below its headings"),
     ],
@@ -99,6 +102,13 @@ def test_title(markdown: str, title: str):
 def test_a_wrong_file_says_why(markdown: str, reason: str):
     with pytest.raises(ValueError, match=reason):
         parse_runbook(markdown, PurePath("x.md"))
+
+
+def test_what_no_database_stores_is_dropped():
+    markdown = '---\ntitle: "a\\ud800b"\ntags: ["\\0", "c\\0d"]\nurl: https://me:pw@wiki.example/x\n---\ntext'
+    runbook = parse_runbook(markdown, PurePath("caf\udce9/x.md"))
+    assert (runbook.id, runbook.title, runbook.tags) == ("caf-x", "ab", ("cd",))
+    assert runbook.url == "https://wiki.example/x"
 
 
 def test_a_folder_gives_good_files_and_reports_the_others(tmp_path: Path):
