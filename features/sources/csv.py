@@ -53,7 +53,8 @@ class CsvSource:
         else:
             cells = _cells(record.text, delimiter)
             if len(cells) == len(header):
-                return build_row(self._builder, record.line, dict(zip(header, cells, strict=True)).get)
+                row = dict(zip(header, cells, strict=True))
+                return build_row(self._builder, record.line, lambda: row.get)
             reason = (
                 f"The record has {len(cells)} cells and the header {len(header)}; quote cells that hold {delimiter!r}."
             )

@@ -72,7 +72,7 @@ class JiraSource:
             )
 
     def _row(self, line: int, issue: Mapping[str, Any], pairs: Mapping[str, list[str]] | None) -> Row | RejectedRow:
-        row = build_row(self._builder, line, issue_lookup(issue, labels=self._labels))
+        row = build_row(self._builder, line, lambda: issue_lookup(issue, labels=self._labels))
         if pairs is None or isinstance(row, RejectedRow):
             return row
         links = [Link(LinkType.DUPLICATE_OF, key) for key in pairs.get(row.case.id, ())]

@@ -132,7 +132,8 @@ class _RestIssue:
 def _reduced(issue: Mapping[str, Any]) -> dict[str, Any]:
     components = issue.get("components")
     duplicates = issue.get("duplicates")
-    keys = [one.get("key") if isinstance(one, Mapping) else one for one in (duplicates or [])]
+    duplicates = [duplicates] if isinstance(duplicates, str) else duplicates
+    keys = [_key(one) for one in duplicates] if isinstance(duplicates, list) else []
     status = issue.get("status")
     is_done = bool(issue.get("resolved")) or str(status).casefold() in _REDUCED_DONE
     return {
@@ -145,10 +146,14 @@ def _reduced(issue: Mapping[str, Any]) -> dict[str, Any]:
         # "resolution" in this form is Jira's own field: Fixed, Duplicate and the like.
         "resolution": issue.get("resolution_text"),
         "outcome": _fix_outcome(status),
-        "duplicate_of": keys,
+        "duplicate_of": [key for key in keys if isinstance(key, str)],
         "project": issue.get("project") or _project(issue.get("key")),
         "component": _only(components if isinstance(components, list) else []),
     }
+
+
+def _key(duplicate: Any) -> Any:
+    return duplicate.get("key") if isinstance(duplicate, Mapping) else duplicate
 
 
 def _plain(field: str, value: Any) -> str:
@@ -208,7 +213,10 @@ def _url(address: Any, key: Any) -> str | None:
     """The issue's page, from its REST address. Calls through Atlassian's gateway do not name the site."""
     if not isinstance(address, str) or "/rest/" not in address or not key:
         return None
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
     if parts.scheme not in ("http", "https") or parts.hostname in (None, "api.atlassian.com"):
         return None
     return f"{address.partition('/rest/')[0]}/browse/{key}"

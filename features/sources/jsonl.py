@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from features.sources.case_builder import CaseBuilder, Lookup
 from features.sources.mapping import ColumnMapping
 from features.sources.open_text import MAX_ROW_CHARS, TextFile
 from features.sources.values import RowFault
+
+# What odd values raise in the standard library. One row must never stop the others.
+_UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class JsonlSource:
@@ -32,17 +36,29 @@ class JsonlSource:
     def rows(self) -> Iterator[Row | RejectedRow]:
         """Read the file; see :meth:`features.sources.base.Source.rows`."""
         for number, value in json_lines(self._file):
-            yield value if isinstance(value, RejectedRow) else build_row(self._builder, number, path_lookup(value))
+            if isinstance(value, RejectedRow):
+                yield value
+            else:
+                yield build_row(self._builder, number, partial(path_lookup, value))
 
 
-def build_row(builder: CaseBuilder, line: int, at: Lookup) -> Row | RejectedRow:
-    """Build the case of a row, or say why there is none."""
+def build_row(builder: CaseBuilder, line: int, read: Callable[[], Lookup]) -> Row | RejectedRow:
+    """Build the case of a row, or say why there is none.
+
+    Parameters
+    ----------
+    read : callable
+        Gives access to the row's values.
+    """
     case_id = None
     try:
+        at = read()
         case_id = builder.case_id(at)
         return Row(line, builder.build(at))
     except RowFault as fault:
         return RejectedRow(line, case_id, fault.field, fault.reason)
+    except _UNFORESEEN as error:
+        return RejectedRow(line, case_id, None, f"The row has a value of a wrong form ({type(error).__name__}).")
 
 
 def json_lines(file: TextFile) -> Iterator[tuple[int, dict[str, Any] | RejectedRow]]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from features.errors import SourceUnreadable
 from features.sources import open_source
@@ -166,6 +168,75 @@ def test_a_faulty_row_is_told_and_the_next_is_read(
     assert rejected.id == (None if field == "id" else "T-2")
     assert reason in rejected.reason
     assert len(rejected.reason) < 300
+
+
+# Integers of more than 64 bits are beyond the parser of pages, which calls the file damaged.
+JSON_VALUES = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(1 - 2**63, 2**63 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=8),
+        st.sampled_from(["2025-01-01", "9999-12-31T23:59:59-23:59", "http://[bad/rest/api/2/issue/1", "1" * 5000]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["key", "name", "type", "content", "at", "by", "text", "id"]), inner),
+    ),
+    max_leaves=8,
+)
+FIELDS_OF_ISSUES = (
+    *("summary", "description", "created", "status", "priority", "comment", "issuelinks", "components", "reporter"),
+    *("project", "resolutiondate"),
+)
+FIELDS_OF_ROWS = (*GOOD[0], "messages", "links", "fields", "duplicate_of", "url", "version")
+FIELDS_AT_THE_TOP = ("key", "self", "duplicates", "summary", "created", "resolved", "status", "project", "components")
+
+
+@given(
+    rows=st.lists(st.dictionaries(st.sampled_from(FIELDS_OF_ROWS), JSON_VALUES), max_size=3),
+    tops=st.lists(st.dictionaries(st.sampled_from(FIELDS_AT_THE_TOP), JSON_VALUES), max_size=3),
+    fields=st.dictionaries(st.sampled_from(FIELDS_OF_ISSUES), JSON_VALUES),
+)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_row_raises(export: Export, rows: Rows, tops: Rows, fields: dict[str, Any]) -> None:
+    if export.kind == "csv":
+        header = ",".join(FIELDS_OF_ROWS)
+        good = {"id": "T-1", "subject": "Slow"}
+        cells = [[str(row.get(name, "")).replace('"', "'") for name in FIELDS_OF_ROWS] for row in [*rows, good]]
+        text = "\n".join([header, *(",".join(f'"{cell}"' for cell in row) for row in cells)])
+        expected = len(rows) + 1
+    elif export.kind == "jsonl":
+        text, expected = _jsonl([*rows, GOOD[1]]), len(rows) + 1
+    else:
+        issues = [*tops, {"key": "T-7", "fields": fields}, *({"key": "T-8", "fields": {}} | top for top in tops)]
+        issues.append(_issue(GOOD[1]))
+        text = json.dumps({"issues": issues}) if export.name == "jira pages" else _jsonl(issues)
+        expected = len(issues)
+    read = export.read(text.encode(errors="surrogatepass"))
+    assert len(read) == expected
+    assert isinstance(read[-1], Row)
+
+
+DEEP = "[" * 5_000 + "]" * 5_000
+
+
+@pytest.mark.parametrize("name", ["status", "self", "key", "duplicates", "issuelinks", "description"])
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [("jira pages", DEEP), ("jira pages", f'{{"name": {DEEP}}}'), ("jira lines", DEEP), ("jira lines", "9" * 5_000)],
+)
+def test_values_of_hostile_size_stop_no_other_issue(tmp_path: Path, name: str, form: str, value: str) -> None:
+    issues = [
+        f'{{"key": "T-1", "{name}": {value}}}',
+        f'{{"key": "T-1", "fields": {{"{name}": {value}}}}}',
+        json.dumps(_issue(GOOD[1])),
+    ]
+    text = "\n".join(issues) if form == "jira lines" else f'{{"issues": [{", ".join(issues)}]}}'
+    read = Export(tmp_path, form).read(text.encode())
+    assert len(read) == 3
+    assert isinstance(read[2], Row)
 
 
 def test_unknown_severities_can_be_ignored(export: Export, tmp_path: Path) -> None:

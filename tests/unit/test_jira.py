@@ -207,6 +207,7 @@ def test_fields_by_path(tmp_path: Path) -> None:
         ("https://api.atlassian.com/ex/jira/1234/rest/api/3/issue/1", None),
         ("ftp://jira.example/rest/api/2/issue/1", None),
         ("javascript:alert(1)//rest/", None),
+        ("http://[bad/rest/api/2/issue/1", None),
         (None, None),
         ("https://jira.example/rest/api/2/issue/1", "https://jira.example/browse/SUP-42"),
     ],
@@ -222,6 +223,17 @@ def test_missing_and_odd_fields_do_not_matter(tmp_path: Path) -> None:
     first, second = _cases(tmp_path, bare, odd)
     assert (first.outcome.category, first.outcome.status, first.ticket.created_at) == ("A-B", Status.OPEN, None)
     assert (second.ticket.subject, second.links) == ("7", ())
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "links"), [(5, ()), ("HDFS-1", ("HDFS-1",)), ([{"key": "HDFS-1"}, {"key": [1]}, 5], ("HDFS-1",))]
+)
+def test_odd_duplicates_of_a_reduced_issue(tmp_path: Path, duplicates: Any, links: tuple[str, ...]) -> None:
+    issue = {"key": "HDFS-9", "summary": "Slow", "created": "2020-01-01", "duplicates": duplicates}
+    (tmp_path / "issues.jsonl").write_text(json.dumps(issue))
+    (row,) = JiraSource(tmp_path / "issues.jsonl").rows()
+    assert isinstance(row, Row)
+    assert row.case.links == tuple(Link(LinkType.DUPLICATE_OF, key) for key in links)
 
 
 def test_only_the_first_500_comments_are_messages_but_all_are_read_for_the_resolution(tmp_path: Path) -> None:
