@@ -72,14 +72,16 @@ def _bench(workspace: Path | None) -> Bench:
     from evaluation.benchmarks.vectors import VectorStore
     from features.encoder import load_encoder
     from features.intake import open_intake
+    from features.settings import DEFAULT_ENCODER
     from training.fitting import fitting
     from training.params import TrainingParams
     from training.sentence_encoder import export_encoder
 
+    # Figures are the product's with its defaults, and the references' encoder is the default one, whatever is set.
     settings = settings_of(workspace, make=True)
     settings.encoders_dir.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder(
-        export_encoder(settings.encoder, settings.encoders_dir), threads=settings.service.encoder_threads
+        export_encoder(DEFAULT_ENCODER, settings.encoders_dir), threads=settings.service.encoder_threads
     )
     folder = settings.workspace / "benchmark-vectors"
     return Bench(

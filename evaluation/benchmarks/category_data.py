@@ -102,6 +102,8 @@ def _published_split(bench: Bench, rows: Sequence[Row], *, on: On) -> CategoryDa
         parts = ["test" if held else part for part, held in zip(parts, held_out, strict=True)]
     wanted = {"train": "train", "tune": "test"} if on == "tune" else {"train": "train", "tune": "train", "test": "test"}
     chosen = [wanted.get(part, part) for part in parts]
+    if "calibration" not in parts:
+        raise NotEnoughData("The rows have no part named calibration; confidences cannot be made true without one.")
     return _data(
         train=[row for row, part in zip(rows, chosen, strict=True) if part == "train"],
         calibration=[row for row, part in zip(rows, parts, strict=True) if part == "calibration"],
@@ -145,6 +147,8 @@ def _issues(bench: Bench, folder: Path, *, on: On, label: str, project: str | No
     created = np.array([row.created for row in rows])
     n_seen = len(before_cut(created)) if on == "tune" else len(rows)
     older = before_cut(created[:n_seen])
+    if not len(older):
+        raise NotEnoughData(f"{folder} has {len(rows)} tickets with a {label}; a split by time needs more.")
     cut = created[len(older)]
     # The project is known when an issue is filed; its component, like any last state, when it is resolved.
     known = [rows[i] for i in older if label == "project" or rows[i].resolved < cut]
@@ -166,6 +170,10 @@ def _relabelled(case: Case, label: str) -> Case:
 def _data(
     *, train: Sequence[Row], calibration: Sequence[Row], test: Sequence[Row], validation: Sequence[Row] = ()
 ) -> CategoryData:
+    if not train or not test:
+        raise NotEnoughData(
+            f"There are {len(train)} rows to fit on and {len(test)} to test on; the folder needs some of both."
+        )
     return CategoryData(
         train=labelled(train),
         calibration=labelled(calibration),

@@ -10,6 +10,7 @@ import csv
 import gzip
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,10 +88,11 @@ def read_issues(folder: Path, project: str | None = None) -> Issues:
     NotEnoughData
         If no issue is left.
     """
-    rows = [row for row in read_rows(folder / ISSUES) if project is None or row["project"] == project]
-    if not rows:
+    with _fields_of(folder / ISSUES):
+        rows = [row for row in read_rows(folder / ISSUES) if project is None or row["project"] == project]
+        cases = sorted((_issue(row) for row in rows), key=lambda case: (_created(case), case.id))
+    if not cases:
         raise NotEnoughData(f"{folder / ISSUES} has no issue of project {project!r}; name one that it has.")
-    cases = sorted((_issue(row) for row in rows), key=lambda case: (_created(case), case.id))
     known = {case.id for case in cases}
     pairs = _read_pairs(folder / PAIRS) if (folder / PAIRS).exists() else []
     return Issues(
@@ -101,20 +103,9 @@ def read_issues(folder: Path, project: str | None = None) -> Issues:
 
 def read_incidents(folder: Path) -> tuple[Case, ...]:
     """Read a folder of the ``github_status_incidents`` layout, by time; maintenance is no incident and left out."""
-    rows = [row for row in read_rows(folder / INCIDENTS) if row["impact"] in _IMPACTS]
-    cases = (
-        Case(
-            ticket=Ticket(
-                id=str(row["id"]),
-                subject=row["title"] or "",
-                description=row.get("first_update") or "",
-                created_at=_time(row["started_at"]),
-            ),
-            outcome=_outcome(row.get("resolved_at"), severity=_IMPACTS[row["impact"]]),
-        )
-        for row in rows
-    )
-    return tuple(sorted(cases, key=lambda case: (_created(case), case.id)))
+    with _fields_of(folder / INCIDENTS):
+        cases = [_incident(row) for row in read_rows(folder / INCIDENTS) if row["impact"] in _IMPACTS]
+        return tuple(sorted(cases, key=lambda case: (_created(case), case.id)))
 
 
 def read_labelled(folder: Path) -> tuple[LabelledText, ...]:
@@ -124,15 +115,16 @@ def read_labelled(folder: Path) -> tuple[LabelledText, ...]:
     file's name (``train``, ``val``, ``test``, ``oos_val``, ``oos_test``).
     """
     if (folder / SPLIT_TICKETS).exists():
-        rows = read_rows(folder / SPLIT_TICKETS)
-        return tuple(LabelledText(row["text"] or "", row["category"], row["split"]) for row in rows)
-    names = (TRAIN, VALIDATION, TEST, OUTSIDE_VALIDATION, OUTSIDE_TEST)
-    return tuple(
-        LabelledText(row["text"] or "", row["label"], name.removesuffix(".jsonl.gz"))
-        for name in names
-        if (folder / name).exists()
-        for row in read_rows(folder / name)
-    )
+        with _fields_of(folder / SPLIT_TICKETS):
+            rows = read_rows(folder / SPLIT_TICKETS)
+            return tuple(LabelledText(row["text"] or "", row["category"], row["split"]) for row in rows)
+    found: list[LabelledText] = []
+    for name in (TRAIN, VALIDATION, TEST, OUTSIDE_VALIDATION, OUTSIDE_TEST):
+        if (folder / name).exists():
+            with _fields_of(folder / name):
+                part = name.removesuffix(".jsonl.gz")
+                found += [LabelledText(row["text"] or "", row["label"], part) for row in read_rows(folder / name)]
+    return tuple(found)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -156,6 +148,29 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         raise SourceUnreadable(
             f"{path} cannot be read at line {number} ({error}); it has to be gzipped JSON, one object a line."
         ) from None
+
+
+@contextmanager
+def _fields_of(path: Path) -> Iterator[None]:
+    """Say which file is at fault where a row lacks a field or has another kind of value in it."""
+    try:
+        yield
+    except KeyError as error:
+        raise SourceUnreadable(f"{path} has a row without the field {error}; see what its layout asks for.") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SourceUnreadable(f"{path} has a row with a value of another kind than its layout's ({error}).") from None
+
+
+def _incident(row: Mapping[str, Any]) -> Case:
+    return Case(
+        ticket=Ticket(
+            id=str(row["id"]),
+            subject=row["title"] or "",
+            description=row.get("first_update") or "",
+            created_at=_time(row["started_at"]),
+        ),
+        outcome=_outcome(row.get("resolved_at"), severity=_IMPACTS[row["impact"]]),
+    )
 
 
 def _issue(row: Mapping[str, Any]) -> Case:

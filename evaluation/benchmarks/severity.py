@@ -84,6 +84,11 @@ def _split(bench: Bench, folder: Path, *, on: On, project: str | None) -> _Split
     # A severity is a last state, known when the ticket was resolved.
     known = [rows[i] for i in older if rows[i].resolved < created[len(older)]]
     fit, calibration = fit_and_calibration(len(known))
+    if not len(fit) or not len(calibration):
+        raise NotEnoughData(
+            f"{folder} has {len(known)} tickets whose severity was known before the cut; fitting and calibrating need "
+            "more."
+        )
     return _Split([known[i] for i in fit], [known[i] for i in calibration], rows[len(older) : n_seen])
 
 
