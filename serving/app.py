@@ -37,7 +37,7 @@ from serving.schemas import (
     TicketIn,
 )
 from serving.suggester import Query, Suggester, new_request_id
-from serving.validation import parse, parse_json, to_query, validate
+from serving.validation import check_has_text, parse, parse_json, to_query, validate
 
 logger = logging.getLogger("precedent.app")
 
@@ -225,6 +225,7 @@ def _store_case(context: Context) -> CaseAnswer:
     request = parse(CaseRequest, context.body)
     try:
         case = runtime.intake.prepare(request.case.to_case(runtime.settings.system))
+        check_has_text(case.ticket)
     except PrecedentError as error:
         raise _within("case", error) from None
     stored = runtime.history.upsert([case], masking_rules=runtime.intake.masking_rules)

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from features.case_filter import CaseFilter
 from features.errors import InvalidInput, InvalidTicket, PrecedentError, UnknownField
+from features.ticket import Ticket
 from serving.schemas import BatchRequest, SuggestRequest, TicketIn
 from serving.suggester import Query
 
@@ -82,6 +83,21 @@ def validate(model: type[Model], value: Any, prefix: Sequence[str | int] = ()) -
         # A name that is misspelt often leaves the right one missing: the misspelling is what to mend.
         first = next((detail for detail in details if detail["type"] == "extra_forbidden"), details[0])
         raise _translated(first, value, prefix) from None
+
+
+def check_has_text(ticket: Ticket) -> None:
+    """Refuse to store a ticket without a word: nothing could find it, and it may replace one that has some.
+
+    Raises
+    ------
+    InvalidTicket
+        If subject, description and messages are blank.
+    """
+    texts = (ticket.subject, ticket.description, *(message.text for message in ticket.messages))
+    if not any(text.strip() for text in texts):
+        raise InvalidTicket(
+            "The case has no text; give its subject, its description or its messages.", field="description"
+        )
 
 
 def to_query(

@@ -245,7 +245,9 @@ def test_what_takes_too_long_is_given_up_and_what_comes_meanwhile_is_turned_away
     answers = []
     with narrow.database() as database:
         database.execute("BEGIN IMMEDIATE")
-        slow = threading.Thread(target=lambda: answers.append(narrow.post("/v1/cases", {"case": {"id": "slow"}})))
+        slow = threading.Thread(
+            target=lambda: answers.append(narrow.post("/v1/cases", {"case": {"id": "s", "subject": "s"}}))
+        )
         slow.start()
         with narrow.client() as client:
             narrow.eventually(lambda: "precedent_requests_in_flight 1.0" in client.get("/metrics").text, 1.4)
@@ -279,6 +281,6 @@ def test_a_body_that_never_comes_is_given_up(narrow):
 def test_without_the_need_for_keys_everything_is_open(workspace, kit):
     with kit.serve(workspace, "[service]\nrequire_key = false\n") as open_service, open_service.client(None) as client:
         assert client.post("/v1/suggest", json={"ticket": {}}).status_code == 200
-        assert client.post("/v1/cases", json={"case": {"id": "x"}}).status_code == 200
+        assert client.post("/v1/cases", json={"case": {"id": "x", "subject": "s"}}).status_code == 200
         assert client.get("/readyz").json()["details"]["release"] == "r1"
         assert client.get("/metrics", headers={"X-API-Key": "wrong.key"}).status_code == 401

@@ -146,6 +146,8 @@ def test_filters_are_read_as_labels_are_stored(service, name: str):
         ({"id": "c", "resolution": 5}, 400, "invalid_input", "case.resolution"),
         ({"id": "c", "links": [{"type": "parent", "id": "d"}]}, 400, "invalid_input", "case.links.0.type"),
         ({"id": "c", "resolved_at": "2300-01-01"}, 422, "invalid_ticket", "case.resolved_at"),
+        ({"id": "c", "status": "resolved"}, 422, "invalid_ticket", "case.description"),
+        ({"id": "c", "subject": " \x00", "description": "\n"}, 422, "invalid_ticket", "case.description"),
     ],
 )
 def test_wrong_cases_are_named_and_not_stored(service, case: dict[str, object], status: int, code: str, field: str):

@@ -1,4 +1,6 @@
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import orjson
 import pytest
@@ -6,8 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import InvalidInput, InvalidTicket, PrecedentError, UnknownField
+from features.ticket import Author, Message, Ticket
 from serving.schemas import BatchRequest, CaseRequest, FeedbackRequest, SuggestRequest, TicketIn
-from serving.validation import MAX_DEPTH, MAX_WIDTH, parse, parse_json, parse_suggest_request, to_query, validate
+from serving.validation import (
+    MAX_DEPTH,
+    MAX_WIDTH,
+    check_has_text,
+    parse,
+    parse_json,
+    parse_suggest_request,
+    to_query,
+    validate,
+)
 
 SECRET = "the customer's own words"
 
@@ -178,3 +190,14 @@ def _dumped(value: object) -> bytes:
 def test_any_bytes_are_answered_with_json_or_one_of_our_errors(body: bytes):
     with suppress(InvalidInput):
         assert isinstance(parse_json(body), dict)
+
+
+BLANK = Message(at=datetime(2026, 1, 1, tzinfo=UTC), by=Author.AGENT, text="\n")
+
+
+@pytest.mark.parametrize("ticket", [Ticket(), Ticket(subject=" ", messages=(BLANK,))])
+def test_a_case_without_a_word_is_refused(ticket: Ticket):
+    with pytest.raises(InvalidTicket, match="The case has no text; give its subject") as caught:
+        check_has_text(ticket)
+    assert caught.value.field == "description"
+    check_has_text(replace(ticket, description="It stops."))
