@@ -5,6 +5,8 @@ Each function takes UTF-8 bytes and returns the spans to replace. :mod:`features
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Sequence
 
 from features.linear_regex import Edit, Pattern, Span
@@ -27,7 +29,7 @@ _URL = Pattern(r"""://(?:[^\s/:@?#"'<>]*:[^\s/?,()"'<>]+|[^\s/:@?#"'<>]{16,})@""
 # `tcp://host:1234@61616` is a connection with its two ports (ActiveMQ's logs).
 _LOCAL_PORT = Pattern(r"(?s)[0-9]{1,5}(?:[^0-9A-Za-z.].*)?")
 
-HEADER_TRIGGER = r"(?i)authorization|bearer\s|cookie2?\s*:|\bcurl\s"
+HEADER_TRIGGER = r"(?i)authorization|bearer\s|cookie2?\s*:|\bcurl\s|\bbasic\s+[a-z0-9+/]{8}"
 _CHAR = r"[A-Za-z0-9._~+/=:%-]"
 _AUTHORIZATION = r"""authorization\\?["']?\s{0,4}[:=]\s{0,4}\\?["']?"""
 _HEADERS = Pattern(
@@ -40,14 +42,18 @@ _HEADERS = Pattern(
 # Groups of _HEADERS without a scheme: prose ("bearer authentication-failed") unless a digit is in it.
 _UNNAMED = (4, 5)
 _DIGIT = Pattern(r"[0-9]")
+_BASIC = Pattern(r"(?i)\bbasic\s+([A-Za-z0-9+/]{7,}={0,2})")
 _CURL_USER = Pattern(r"""\bcurl\s[^\r\n]*?\s(?:-u|--user)[ =]?["']?[^\s:"'<>]+:([^\s"'<>]+)""")
 
 _LOGIN_WORDS = r"(?:passw(?:or[dt]|d)|passphrase|pwd|kennwort|contraseña|mot de passe|\bclave(?: de acceso)?)"
 _KEY_WORDS = (
-    r"(?:secret|(?:api|access|secret|account|private|encryption|signing|subscription|storage)[ _.-]?key(?:[ _-]?id)?"
-    r"|sharedaccesskey|client[ _-]?secret)"
+    r"(?:secret|(?:api|access|secret|account|private|encryption|signing|subscription|storage)[ _.-]?key"
+    r"(?:[ _-]?(?:id|base))?|sharedaccesskey|client[ _-]?secret)"
 )
 _SESSION_WORDS = r"(?:token|x-amz-signature|[?&;]sig)"
+_SHORT_WORDS = r"(?:[a-z]+_|\b(?:db|user|root|admin)?)(?:pass|pw|passcode)"
+# Announced without any sign between: `token 8f3c2d…` is a secret where what follows can be no word.
+_NAMED_WORDS = r"\b(?:api[ _-]?key|token|secret)"
 _ASSIGN = r"""\\?["'`]?\s{0,4}(?::=|=>|[:=])\s{0,4}"""
 _IS = r"\s+(?:is|was|ist|lautet|es|est)\s*:?\s+"
 _VALUE = r"""(?:\\?"([^"\r\n<>]+)"|\\?'([^'\r\n<>]+)'|[`"']?([^\s"'`<>,;&]+))"""
@@ -57,10 +63,13 @@ _PAIR = rf"(?:{_ASSIGN}{_VALUE}|{_IS}{_VALUE}|{_NEXT_IN_XML})"
 PAIR_TRIGGER = (
     rf"(?i)(?:{_LOGIN_WORDS}|{_KEY_WORDS}|{_SESSION_WORDS})"
     rf"(?:{_ASSIGN}[^\s<]|{_IS}|</name>|>[^<]|[\"']\s{{1,4}}value=)"
+    rf"|{_SHORT_WORDS}{_ASSIGN}[^\s<]|{_NAMED_WORDS}(?:\s+is)?\s+[a-z0-9_-]{{20}}"
 )
 _LOGIN_PAIR = Pattern(rf"(?i){_LOGIN_WORDS}{_PAIR}|<[\w.:-]*{_LOGIN_WORDS}>([^<>\r\n]+)</")
 _KEY_PAIR = Pattern(rf"(?i){_KEY_WORDS}{_PAIR}|<[\w.:-]*{_KEY_WORDS}>([^<>\r\n]+)</")
 _SESSION_PAIR = Pattern(rf"(?i){_SESSION_WORDS}{_ASSIGN}[`\"'\\]{{0,2}}({_CHAR}{{8,}})")
+_SHORT_PAIR = Pattern(rf"(?i){_SHORT_WORDS}{_ASSIGN}{_VALUE}")
+_NAMED_KEY = Pattern(rf"(?i){_NAMED_WORDS}(?:\s+is)?\s+[`\"']?([a-z0-9_-]{{20,}})")
 
 # Groups of _LOGIN_PAIR and _KEY_PAIR: quoted values after "=" or in XML, bare ones after "="; the others follow "is".
 _QUOTED, _BARE = (1, 2, 7, 8), (3,)
@@ -72,6 +81,13 @@ _NOT_A_SECRET = Pattern(
 )
 _HAS_SYMBOL = Pattern(r"[^\pL][^.,:;!?)\]}]|[\pL][0-9!$%&*+=^~|§@#_-]")
 _CODE_NAME = Pattern(r"[\pL_][\pL_.]*")
+# `pass` and `pw` are also counts and verdicts (`pass: 12`, `pass=3.2ms`): a secret has letters and more.
+_LETTER_AND_MORE = Pattern(r".*[\pL].*[^\pL.,:;)\]].*|.*[^\pL.,:;(\[].*[\pL].*")
+_MEASURE = Pattern(r"[0-9.,:/]+[a-zA-Z%/]{0,5}|v?[0-9]+(?:[.-][0-9A-Za-z]+)+")
+_PASSCODE = Pattern(r"[0-9]{4,8}")
+_MIN_SHORT_PAIR = 6
+_HEX_KEY = Pattern(r"[0-9a-f]{24,}|[0-9A-F]{24,}")
+_MIN_KEY_DIGITS = 4
 _MIXED = Pattern(r"[0-9].*[A-Za-z]|[A-Za-z].*[0-9]")
 _PATH_OR_NAME = Pattern(r"/.*|[A-Za-z_]+(?:[.:/][A-Za-z_]+)+[0-9]?")
 
@@ -107,7 +123,20 @@ def header_secrets(data: bytes) -> list[Edit]:
         group, (start, end) = _matched(spans)
         if group not in _UNNAMED or _DIGIT.occurs(data[start:end]):
             edits.append((start, end, KEY))
-    return sorted(edits)
+    for spans in _BASIC.matches(data):
+        start, end = spans[1]
+        if _is_login(data[start:end]):
+            edits.append((start, end, KEY))
+    return sorted(set(edits))
+
+
+def _is_login(encoded: bytes) -> bool:
+    """Whether base64 hides ``user:password``; words (`basic functions`) do not."""
+    try:
+        login = base64.b64decode(encoded.rstrip(b"=") + b"=" * (-len(encoded.rstrip(b"=")) % 4), validate=True)
+    except binascii.Error:
+        return False
+    return b":" in login and login.isascii() and login.decode("ascii").isprintable()
 
 
 def _matched(spans: Sequence[Span]) -> tuple[int, Span]:
@@ -123,7 +152,27 @@ def secret_pairs(data: bytes) -> list[Edit]:
         value = data[start:end].rstrip(b".:")
         if _MIXED.occurs(value) and not _PATH_OR_NAME.fits(value):
             edits.append((start, start + len(value), KEY))
-    return sorted(edits)
+    edits += [(*spans[1], KEY) for spans in _NAMED_KEY.matches(data) if _is_key(data[slice(*spans[1])])]
+    # Of two that begin together, the longer one counts.
+    return sorted({*edits, *_short_pairs(data)}, key=lambda edit: (edit[0], -edit[1]))
+
+
+def _is_key(value: bytes) -> bool:
+    is_long_mix = len(_DIGIT.spans(value)) >= _MIN_KEY_DIGITS and not value.islower()
+    return _HEX_KEY.fits(value) or (is_long_mix and not value.isupper() and _MIXED.occurs(value))
+
+
+def _short_pairs(data: bytes) -> list[Edit]:
+    edits: list[Edit] = []
+    for spans in _SHORT_PAIR.matches(data):
+        _, (start, end) = _matched(spans)
+        value = data[start:end].rstrip(b"\\)]}.")
+        name = data[spans[0][0] : start].lower()
+        is_code = name.startswith(b"passcode") and _PASSCODE.fits(value)
+        is_word = len(value) < _MIN_SHORT_PAIR or not _LETTER_AND_MORE.fits(value) or _MEASURE.fits(value)
+        if is_code or not (is_word or _NOT_A_SECRET.fits(value) or _PATH_OR_NAME.fits(value)):
+            edits.append((start, start + len(value), PASSWORD))
+    return edits
 
 
 def _named_values(pattern: Pattern, placeholder: bytes, data: bytes) -> list[Edit]:

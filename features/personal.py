@@ -32,12 +32,13 @@ IBAN_TRIGGER = r"\b[A-Z]{2}[0-9]{2}[ -]?[A-Z0-9]{4}[ -]?[A-Z0-9]{4}"
 _IBAN = Pattern(r"\b[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?\b")
 _IBAN_LENGTHS = range(15, 35)
 
-CARD_TRIGGER = r"[0-9]{13}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -]|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4}"
+CARD_TRIGGER = r"[0-9]{13}|[0-9]{4}[ .-][0-9]{4}[ .-][0-9]{4}[ .-]|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4}"
 # Digits in a row, or grouped as on a card, perhaps with the security code after it.
 _CARD = Pattern(
-    r"\b(?:[0-9]{13,19}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{1,4}(?:[ -][0-9]{1,4})?"
+    r"\b(?:[0-9]{13,19}|(?:[0-9]{4}\.){3}[0-9]{4}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{1,4}(?:[ -][0-9]{1,4})?"
     r"|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5})\b"
 )
+_DOTTED_ON = Pattern(r"\.[0-9]")
 # Issuers' prefixes and lengths (ISO/IEC 7812; the ones in use): Visa, Mastercard, American Express, Diners, Discover,
 # JCB, UnionPay. Visa of 13 and 19 digits only in groups: a bare 19-digit number is far more often a 64-bit id.
 _ISSUED = Pattern(
@@ -94,7 +95,8 @@ def cards(data: bytes) -> list[Edit]:
     edits: list[Edit] = []
     for start, longest in _CARD.spans(data):
         end = _last_group(data, start, longest, _is_card)
-        if end is not None and data[start - 1 : start] not in (b"-", b".", b"+"):
+        goes_on = data[start - 1 : start] in (b"-", b".", b"+") or _DOTTED_ON.fits(data[longest : longest + 2])
+        if end is not None and not goes_on:
             edits.append((start, end, CARD))
     return edits
 
@@ -111,4 +113,4 @@ def _passes_luhn(digits: bytes) -> bool:
 
 
 def _plain(written: bytes) -> bytes:
-    return written.replace(b" ", b"").replace(b"-", b"")
+    return written.translate(None, b" -.")
