@@ -94,12 +94,24 @@ class Tracker:
                 loader_module="training.pyfunc",
                 data_path=str(release_folder),
                 pip_requirements=[f"precedent=={package_version('precedent')}"],
-                registered_model_name=MODEL_NAME,
             )
-        version = str(info.registered_model_version)
-        self._client.set_model_version_tag(MODEL_NAME, version, _RELEASE_TAG, release_id)
+        version = self._register(info, release_id)
         self._client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
         return RecordedRun(run_id=run.info.run_id, version=version, tracking_uri=self.uri)
+
+    def _register(self, info: Any, release_id: str) -> str:
+        """Make a version of the model, with its release named from the start; gives its number."""
+        if not self._client.search_registered_models(f"name = '{MODEL_NAME}'"):
+            self._client.create_registered_model(MODEL_NAME)
+        made = self._client.create_model_version(
+            MODEL_NAME,
+            info.model_uri,
+            run_id=info.run_id,
+            tags={_RELEASE_TAG: release_id},
+            await_creation_for=0,
+            model_id=info.model_id,
+        )
+        return str(made.version)
 
     def release_of(self, alias: str) -> str | None:
         """Release id of an alias; None where the alias is not set.
