@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +39,7 @@ def erase(ticket_id: str, system: str | None, workspace: Path | None, as_json: b
 
 def _renew_indexes(settings: Settings) -> None:
     """Bring the champion's index up to date on disk; other indexes, which still hold the ticket, go."""
+    from features.snapshot import remove_other_snapshots
     from serving.assemble import assemble
 
     renewed = None
@@ -50,6 +50,4 @@ def _renew_indexes(settings: Settings) -> None:
         pass
     except PrecedentError as error:
         say(f"The index is left out, and is built again when it is needed: {error.message}")
-    for snapshot in settings.index_dir.glob("*/snapshot-*"):
-        if snapshot.parent != renewed:
-            shutil.rmtree(snapshot, ignore_errors=True)
+    remove_other_snapshots(settings.index_dir, renewed)

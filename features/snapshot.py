@@ -106,6 +106,23 @@ def snapshots(folder: Path) -> list[Path]:
     return sorted(found, key=_order, reverse=True)
 
 
+def remove_other_snapshots(indexes: Path, kept: Path | None) -> None:
+    """Remove the snapshots of every index in a folder but one, since they still hold what was erased.
+
+    Nothing is lost: an index without a snapshot is built from the history when it is next needed.
+
+    Parameters
+    ----------
+    indexes : Path
+        Folder of the indexes' folders.
+    kept : Path or None
+        Folder of the index that is kept up to date; None where there is none.
+    """
+    for snapshot in indexes.glob(f"*/{_PREFIX}*"):
+        if snapshot.parent != kept:
+            shutil.rmtree(snapshot, ignore_errors=True)
+
+
 def check_snapshot(path: Path) -> SnapshotManifest:
     """Read a snapshot's manifest and hold every file against it.
 
