@@ -80,11 +80,13 @@ class CaseIndex:
         self._numbers = itertools.count()
         self._parts = load(self._new_work_path())
         self._watermark = watermark
-        self._has_erased = False
+        self._n_erased = 0
+        self._n_cleared = 0  # of those erased, how many are in no file any more
+        self._meanwhile: list[tuple[list[int], CasePage]] | None = None  # taken in since a compaction began
         self._snapshot: Path | None = None  # the one on disk, as long as it says what the index says
         self._lock = ReadWriteLock()  # of the parts: searches read, publishing writes
         self._writer = threading.RLock()  # who may change the index
-        self._snapshotting = threading.Lock()
+        self._upkeep = threading.RLock()  # who may compact it or write it to disk; asked for before the writer's
 
     @classmethod
     def create(cls, folder: Path, encoder: Encoder, statistics: LexicalStatistics) -> CaseIndex:
@@ -143,6 +145,11 @@ class CaseIndex:
         """Where the snapshots are."""
         return self._folder
 
+    @property
+    def n_erased(self) -> int:
+        """Number of cases erased from this object since it was made."""
+        return self._n_erased
+
     def apply(self, changes: Sequence[Change], vectors: Vectors) -> None:
         """Take in changes: new cases, new versions, erasures. Applying the same ones again changes nothing.
 
@@ -180,7 +187,9 @@ class CaseIndex:
                 self._parts.publish(removed, page)
                 self._watermark = max(self._watermark, changes[-1].change)
             self._snapshot = None
-            self._has_erased |= bool(removed)
+            self._n_erased += len(removed)
+            if self._meanwhile is not None:
+                self._meanwhile.append((removed, page))
 
     def replay(self, history: History, progress: Callable[[int], None] | None = None) -> int:
         """Take in what happened in the history since the watermark; returns the number of changes.
@@ -194,7 +203,7 @@ class CaseIndex:
         with self._writer:
             if self._watermark > (last := history.last_change()):
                 logger.warning("the index is ahead of the history (%d > %d): rebuilding", self._watermark, last)
-                self._swap(IndexParts.create(self._encoder.dimension, self._new_work_path()), watermark=0)
+                self._swap(IndexParts.create(self._encoder.dimension, self._new_work_path()), watermark=0).remove()
             while changes := history.changes_since(self._watermark, PAGE):
                 cases = [change.case for change in changes if change.case is not None]
                 self.apply(changes, embed_cases(history, self._encoder, cases))
@@ -255,12 +264,12 @@ class CaseIndex:
     def snapshot(self) -> Path:
         """Write the index to disk, unless its latest snapshot is current, and remove older snapshots.
 
-        What was erased since the last one is cleared out of every file first.
+        What was erased before is cleared out of every file first. Changes go on meanwhile.
         """
-        with self._snapshotting:
+        with self._upkeep:
+            if self._n_cleared < self._n_erased:
+                self.compact()
             with self._writer:
-                if self._has_erased:
-                    self.compact()
                 if self._snapshot is not None and self._snapshot.is_dir():
                     return self._snapshot
                 frozen, parts = self._parts.freeze(self._new_work_path()), self._parts
@@ -278,10 +287,38 @@ class CaseIndex:
             return path
 
     def compact(self) -> None:
-        """Give back what older versions of cases and erased ones hold, in memory and in the inverted index."""
-        with self._writer:
-            self._swap(self._parts.compacted(self._new_work_path()), self._watermark)
-            self._has_erased = False
+        """Give back what older versions of cases and erased ones hold, in memory and in the inverted index.
+
+        Done on a copy: changes and searches go on, and what comes in meanwhile is taken in before the copy is used.
+        """
+        with self._upkeep:
+            with self._writer:
+                old, n_erased = self._parts, self._n_erased
+                entries, forward = old.live()
+                self._meanwhile = []
+            try:
+                fresh = old.compacted(entries, forward, self._new_work_path())
+                is_used = self._catch_up_and_swap(old, fresh, n_erased)
+            finally:
+                with self._writer:
+                    self._meanwhile = None
+            (old if is_used else fresh).remove()
+
+    def _catch_up_and_swap(self, old: IndexParts, fresh: IndexParts, n_erased: int) -> bool:
+        """Bring compacted parts up to date and use them; False where the index was rebuilt meanwhile."""
+        while True:
+            with self._writer:
+                missed, self._meanwhile = self._meanwhile or [], []
+                if self._parts is not old:
+                    return False
+                if len(missed) <= 1:  # the last page is taken in while changes wait, so that there is a last one
+                    for removed, page in missed:
+                        fresh.catch_up(removed, page)
+                    self._swap(fresh, self._watermark)
+                    self._n_cleared = n_erased
+                    return True
+            for removed, page in missed:
+                fresh.catch_up(removed, page)
 
     def verify(self, history: History) -> IndexReport:
         """Hold the index against the history and its own parts, and its snapshots against their hashes."""
@@ -308,15 +345,16 @@ class CaseIndex:
 
     def close(self) -> None:
         """Stop the index and remove its private folder; snapshots stay."""
-        with self._writer, self._lock.write():
+        with self._upkeep, self._writer, self._lock.write():
             self._parts.remove()
             self._work.close()
 
-    def _swap(self, parts: IndexParts, watermark: int) -> None:
+    def _swap(self, parts: IndexParts, watermark: int) -> IndexParts:
+        """Use other parts; returns those used before, which no search reads any more."""
         with self._lock.write():
             old, self._parts, self._watermark = self._parts, parts, watermark
         self._snapshot = None
-        old.remove()
+        return old
 
     def _new_work_path(self) -> Path:
         return self._work.path / str(next(self._numbers))

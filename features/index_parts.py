@@ -110,16 +110,29 @@ class IndexParts:
         rows = page.row_ids
         self.dense.remove(np.concatenate([np.array(removed, dtype=np.int64), rows]))
         self.dense.add(rows, page.vectors)
+        self._publish_rest(removed, page)
+
+    def catch_up(self, removed: Sequence[int], page: CasePage) -> None:
+        """Take in what the parts that these were made of took in meanwhile; the vectors are theirs as well."""
+        self.stage(removed, page)
+        self._publish_rest(removed, page)
+
+    def _publish_rest(self, removed: Sequence[int], page: CasePage) -> None:
         self.entries.drop(removed)
         self.entries.extend(page.cases, page.texts)
         self.forward.extend(page.documents)
         self.fulltext.refresh()
 
-    def compacted(self, folder: Path) -> IndexParts:
-        """The same cases without what dead slots and deleted documents held."""
+    def live(self) -> tuple[CaseEntries, ForwardIndex]:
+        """Copy the facts and the terms of the live cases."""
         live = self.entries.live_slots
-        entries = CaseEntries.from_parts(*self.entries.take(live))
-        forward = ForwardIndex(self.forward.take(live))
+        return CaseEntries.from_parts(*self.entries.take(live)), ForwardIndex(self.forward.take(live))
+
+    def compacted(self, entries: CaseEntries, forward: ForwardIndex, folder: Path) -> IndexParts:
+        """Make parts of what :meth:`live` copied, without what dead slots and deleted documents held.
+
+        Slow, and safe while these parts go on: the vectors, which have nothing dead, are the same object in both.
+        """
         folder.mkdir()
         fulltext = FullTextIndex(folder)
         fulltext.put(fulltext_documents(entries, map(forward.document, range(len(forward)))))

@@ -10,14 +10,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from features.errors import NoRelease, PrecedentError, Unavailable
 from features.history import History
 from features.intake import Intake
 from features.release import current_release_id, load_release
 from features.settings import Settings
+from features.snapshot import remove_other_snapshots
 from serving.assemble import Parts, build_parts
 from serving.logs import log
 from serving.metrics import Metrics
@@ -28,6 +31,8 @@ logger = logging.getLogger("precedent.follow")
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Follower:
         self._history_change = 0
         self._n_failures = 0
         self._retry_at = 0.0
+        self._n_erased = 0  # of what is served, how many erasures other indexes were rid of
+        self._saving: Future[Path] | None = None
         self._snapshot_at = time.monotonic() + settings.service.snapshot_seconds
         self._woken = threading.Event()
         self._is_stopping = False
@@ -78,6 +85,9 @@ class Follower:
         self._thread.join(_STOP_SECONDS)
         if self._thread.is_alive():
             log(logger, logging.WARNING, "stopped in the middle of following the history")
+            return
+        if self._saving is not None and wait([self._saving], _STOP_SECONDS).not_done:
+            log(logger, logging.WARNING, "stopped in the middle of writing the index")
             return
         for _, parts in self._retired:
             parts.close()
@@ -162,14 +172,23 @@ class Follower:
 
     def _follow_history(self) -> None:
         if self._live is not None:
-            self._live.index.replay(self._history)
+            index = self._live.index
+            index.replay(self._history)
+            if index.n_erased != self._n_erased:
+                remove_other_snapshots(self._settings.index_dir, index.folder)
+                self._n_erased = index.n_erased
             self._live.follow_runbooks(self._history)
             self._history_change = self._history.last_change()
 
     def _snapshot_now_and_then(self) -> None:
-        if self._live is not None and time.monotonic() >= self._snapshot_at:
+        if self._saving is not None:
+            if self._saving.done():
+                saving, self._saving = self._saving, None
+                saving.result()
+        elif self._live is not None and time.monotonic() >= self._snapshot_at:
             self._snapshot_at = time.monotonic() + self._settings.service.snapshot_seconds
-            self._live.index.snapshot()
+            # Beside the following: a large index takes long, and what is stored meanwhile must be found at once.
+            self._saving = self._started("snapshot", self._live.index.snapshot)
 
     def _follow_release(self) -> None:
         if self._loading is not None:
@@ -191,21 +210,28 @@ class Follower:
             self._load(wanted)
 
     def _load(self, release_id: str) -> None:
-        parts: Future[Parts] = Future()
         encoder = self._live.encoder if self._live is not None else None
 
-        def load() -> None:
+        def load() -> Parts:
+            release = load_release(self._settings.releases_dir / release_id)
+            return build_parts(release, self._settings, self._history, self._intake, encoder=encoder)
+
+        self._loading = _Loading(release_id, self._started("load-release", load))
+
+    def _started(self, name: str, work: Callable[[], T]) -> Future[T]:
+        """Do something long on a thread of its own, and look round when it is done."""
+        future: Future[T] = Future()
+
+        def run() -> None:
             try:
-                release = load_release(self._settings.releases_dir / release_id)
-                made = build_parts(release, self._settings, self._history, self._intake, encoder=encoder)
-                parts.set_result(made)
-            except Exception as error:  # noqa: BLE001  told by whoever waits for the parts
-                parts.set_exception(error)
+                future.set_result(work())
+            except Exception as error:  # noqa: BLE001  told by whoever waits for the result
+                future.set_exception(error)
             self._woken.set()
 
-        self._loading = _Loading(release_id, parts)
-        # A daemon: a process that is told to end does not wait for a release that it will not serve.
-        threading.Thread(target=load, name="load-release", daemon=True).start()
+        # A daemon: a process that is told to end waits for it no longer than it wants to.
+        threading.Thread(target=run, name=name, daemon=True).start()
+        return future
 
     def _finish(self, loading: _Loading) -> None:
         error = loading.parts.exception()
@@ -214,6 +240,7 @@ class Follower:
             return
         old, self._live = self._live, loading.parts.result()
         self._refusal, self._n_failures, self._retry_at = None, 0, 0.0
+        self._n_erased = 0
         self._metrics.set_release(loading.release_id)
         log(logger, logging.INFO, "release served", release=loading.release_id)
         if old is not None:
@@ -221,6 +248,8 @@ class Follower:
             self._retired.append((time.monotonic() + self._settings.service.timeout_seconds, old))
 
     def _close_retired(self) -> None:
+        if self._saving is not None:
+            return  # perhaps of an old index, which would have to be waited for
         now = time.monotonic()
         for at, parts in [each for each in self._retired if each[0] <= now]:
             self._retired.remove((at, parts))

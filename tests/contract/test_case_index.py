@@ -381,3 +381,93 @@ def test_nothing_is_left_after_closing(folder: Path, history: History):
     reopened = CaseIndex.open(folder, ENCODER, STATISTICS)
     assert len(reopened) == 0
     reopened.close()
+
+
+class SlowIndex(CaseIndex):
+    """An index whose thread can be stopped in the middle of a compaction, as a large one takes long over it."""
+
+    def _catch_up_and_swap(self, *arguments: object) -> bool:
+        self.is_compacting.set()
+        assert self.may_end.wait(20)
+        return super()._catch_up_and_swap(*arguments)  # type: ignore[arg-type]
+
+    is_compacting: threading.Event
+    may_end: threading.Event
+
+
+def test_changes_do_not_wait_for_a_snapshot_after_an_erasure(folder: Path, tmp_path: Path):
+    history = History.open(f"sqlite:///{tmp_path}/many.db")
+    history.upsert([case(number) for number in range(3_000)], masking_rules="1")
+    index = SlowIndex.create(folder, ENCODER, STATISTICS)
+    index.is_compacting, index.may_end = threading.Event(), threading.Event()
+    index.replay(history)
+    history.erase("T-7")
+    index.replay(history)
+
+    with ThreadPoolExecutor(1) as pool:
+        snapshot = pool.submit(index.snapshot)
+        assert index.is_compacting.wait(20)
+        for number in (4_001, 4_002, 4_003):
+            history.upsert([case(number), case(8, days=number)], masking_rules="1")
+            assert index.replay(history) == 2
+        history.erase("T-9")
+        assert index.replay(history) == 1
+        assert ids(index, query(SUBJECTS[1], "It began with number4001 after the release"))[0] == "T-4001"
+        assert not snapshot.done()
+        index.may_end.set()
+        path = snapshot.result(20)
+
+    assert len(index) == 3_001
+    assert ids(index, query(SUBJECTS[1], "It began with number4001 after the release"))[0] == "T-4001"
+    assert (index.row_of("T-7"), index.row_of("T-9")) == (None, None)
+    assert index.verify(history).is_sound
+    assert snapshots(folder) == [path]
+    opened = CaseIndex.open(folder, ENCODER, STATISTICS)
+    assert (len(opened), opened.watermark) == (3_001, history.last_change())
+    assert opened.verify(history).is_sound
+    opened.close()
+    # What was erased while the copy was made is in its dead slots: the next snapshot clears them.
+    assert index.stats().n_dead_slots > 0
+    index.snapshot()
+    assert index.stats().n_dead_slots == 0
+    index.close()
+    history.close()
+
+
+def test_what_was_erased_during_a_compaction_is_cleared_by_the_next(index: CaseIndex, history: History, folder: Path):
+    slow = SlowIndex.create(folder, ENCODER, STATISTICS)
+    slow.is_compacting, slow.may_end = threading.Event(), threading.Event()
+    slow.replay(history)
+    with ThreadPoolExecutor(1) as pool:
+        compaction = pool.submit(slow.compact)
+        assert slow.is_compacting.wait(20)
+        history.erase("T-3")
+        slow.replay(history)
+        slow.may_end.set()
+        compaction.result(20)
+    assert slow.stats().n_dead_slots == 1
+    slow.snapshot()
+    assert slow.stats().n_dead_slots == 0
+    assert slow.verify(history).is_sound
+    slow.close()
+
+
+def test_an_index_rebuilt_during_a_compaction_stays_rebuilt(index: CaseIndex, folder: Path, tmp_path: Path):
+    slow = SlowIndex.create(folder, ENCODER, STATISTICS)
+    slow.is_compacting, slow.may_end = threading.Event(), threading.Event()
+    newer = History.open(f"sqlite:///{tmp_path}/newer.db")
+    newer.upsert([case(number) for number in range(9)], masking_rules="1")
+    older = History.open(f"sqlite:///{tmp_path}/older.db")
+    older.upsert([case(1), case(2)], masking_rules="1")
+    slow.replay(newer)
+    with ThreadPoolExecutor(1) as pool:
+        compaction = pool.submit(slow.compact)
+        assert slow.is_compacting.wait(20)
+        assert slow.replay(older) == 2
+        slow.may_end.set()
+        compaction.result(20)
+    assert len(slow) == 2
+    assert slow.verify(older).is_sound
+    slow.close()
+    newer.close()
+    older.close()

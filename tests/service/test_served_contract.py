@@ -171,6 +171,24 @@ def test_a_change_made_elsewhere_is_followed(service, kit):
         assert database.execute("SELECT count(*) FROM journal_suggestions WHERE answer LIKE '%Q-1%'").fetchone() == (0,)
 
 
+def test_an_erased_case_is_in_no_index_on_disk(workspace, kit):
+    other = workspace.index_dir / "another-encoder" / "snapshot-000001-30-0badcafe"
+    other.mkdir(parents=True)
+    (other / "entries.json").write_text('{"ids": ["T-3"]}')
+    with kit.serve(workspace, "[service]\nsnapshot_seconds = 0.5\n") as served:
+        served.post("/v1/cases", {"case": {"id": "kept", "subject": "Cannot log in"}})
+        assert other.exists()
+        with served.client() as client:
+            assert client.delete("/v1/cases/T-3").status_code == 200
+
+        def holding() -> list[str]:
+            files = [path for path in workspace.index_dir.rglob("entries.json") if "work-" not in str(path)]
+            return [str(path) for path in files if '"T-3"' in path.read_text()]
+
+        served.eventually(lambda: not holding(), 5.0)
+        assert not other.exists()
+
+
 def test_the_same_case_again_changes_nothing(service):
     case = {"case": {"id": "same", "subject": "The same case twice", "version": 2}}
     first, second = (service.post("/v1/cases", case).json() for _ in range(2))
