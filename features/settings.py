@@ -63,7 +63,6 @@ class Settings(_Section):
     encoder: str = DEFAULT_ENCODER
     system: str = Field(default="default", pattern=r"^[a-z0-9_.-]{1,64}$")
     names: str = "off"
-    index_memory_mb: int = Field(default=4096, ge=16)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     service: ServiceSettings = ServiceSettings()
 
