@@ -97,4 +97,7 @@ def _age(case: Ticket, now: float) -> str | None:
         return "opened within a day"
     if days < 2:
         return "opened a day earlier"
-    return f"opened {days:.0f} days earlier" if days < 60 else f"opened {days / _DAYS_PER_MONTH:.0f} months earlier"
+    if days < 60:
+        return f"opened {days:.0f} days earlier"
+    months = days / _DAYS_PER_MONTH
+    return f"opened {months:.0f} months earlier" if months < 24 else f"opened {months / 12:.0f} years earlier"

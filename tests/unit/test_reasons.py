@@ -67,6 +67,7 @@ def test_a_word_is_named_once_and_never_a_placeholder():
         (timedelta(days=2), "opened 2 days earlier"),
         (timedelta(days=59), "opened 59 days earlier"),
         (timedelta(days=122), "opened 4 months earlier"),
+        (timedelta(days=4018), "opened 11 years earlier"),
     ],
 )
 def test_age(age: timedelta, said: str):
