@@ -1,6 +1,7 @@
 """The supervisor: a worker that dies is replaced, what was acknowledged is there, and nothing outlives a stop."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -164,3 +165,34 @@ def test_a_worker_that_keeps_dying_is_started_ever_more_slowly(workspace, kit):
         ]
         assert pauses == ["0.0", "0.5", "1.0"]
         served.eventually(lambda: answers(served), 20.0)
+
+
+def test_a_full_disk_is_said_and_nothing_is_acknowledged_that_is_not_kept(workspace, kit):
+    """The worker's files may grow no further, which is what SQLite meets on a full disk or at a quota."""
+    with kit.serve(workspace) as served:
+        kept = [path.stat().st_size for path in workspace.workspace.glob("history.db*")]
+        unlimited = resource.prlimit(served.worker_pid(), resource.RLIMIT_FSIZE)
+        resource.prlimit(served.worker_pid(), resource.RLIMIT_FSIZE, (max(kept) + 200_000, unlimited[1]))
+        responses = {}
+        for number in range(40):
+            case = {"id": f"F-{number}", "subject": "Disk", "description": f"line {number} " * 3_000}
+            responses[case["id"]] = served.post("/v1/cases", {"case": case}, "write")
+        refused = [response for response in responses.values() if response.status_code != 200]
+        assert 0 < len(refused) < 40
+        for response in refused:
+            assert response.status_code == 507
+            assert response.json()["error"]["code"] == "history_full"
+            assert "free disk space" in response.json()["error"]["message"]
+            assert set(response.json()) == {"error", "request_id"}
+        acknowledged = {id_ for id_, response in responses.items() if response.status_code == 200}
+        assert stored(served) == acknowledged
+        # What is there is still answered from, and with room again cases are taken again.
+        assert served.suggest("Cannot log in with SAML single sign-on").json()["category"]["value"] == "login"
+        resource.prlimit(served.worker_pid(), resource.RLIMIT_FSIZE, unlimited)
+        assert served.post("/v1/cases", {"case": {"id": "F-after", "subject": "Disk"}}, "write").status_code == 200
+        assert stored(served) == acknowledged | {"F-after"}
+
+
+def stored(served) -> set[str]:
+    with served.database() as database:
+        return {id_ for (id_,) in database.execute("SELECT id FROM tickets WHERE id LIKE 'F-%'")}
