@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from features.masking import Masker
@@ -16,6 +18,9 @@ mask = Masker().mask
         ("+491701234567", "<PHONE>"),
         ("0049 30 1234567", "<PHONE>"),
         ("+33 1 99 00 12 34.", "<PHONE>."),
+        ("si besoin : +33 1 99 00 41 07.", "si besoin : <PHONE>."),
+        ("+33199004107 et +34555010123", "<PHONE> et <PHONE>"),
+        ("+49 170 1234567 030 7654321", "<PHONE> <PHONE>"),
         ("(+44 20 7946 0126)", "(<PHONE>)"),
         ("+1 202-555-0104 14 times", "<PHONE> 14 times"),
         ("call (415) 555-0132 or 555-123-4567 now", "call <PHONE> or <PHONE> now"),
@@ -79,3 +84,19 @@ def test_ip_addresses(text: str, masked: str):
 )
 def test_versions_loopback_and_times_are_no_addresses(text: str):
     assert mask(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tel 030 1234567 " * 60_000,
+        " ".join(f"030 {number:07}" for number in range(80_000)),
+        " ".join(f"+49 30 {number:06}" for number in range(60_000)),
+        " ".join(f"09999 {number:07} {number:04}" for number in range(50_000)),
+    ],
+)
+def test_a_megabyte_of_numbers_takes_seconds_at_most(text: str):
+    started = time.process_time()
+    masked = mask(text)
+    assert time.process_time() - started < 5  # about one on an idle machine
+    assert "<PHONE>" in masked
