@@ -138,8 +138,16 @@ class Intake:
             targets={name: value for name, value in targets.items() if value is not None},
             resolution=resolution,
             outcome=outcome.outcome,
-            url=checked_url(outcome.url),
+            url=self._url(outcome.url),
         )
+
+    def _url(self, value: str | None) -> str | None:
+        """An address whose query and fragment are masked: they are no part of the page's name, and hold whatever."""
+        url = checked_url(value)
+        if url is None:
+            return None
+        length = next((place for place, char in enumerate(url) if char in "?#"), len(url))
+        return url[:length] + self.mask(url[length:]).replace("<", "%3C").replace(">", "%3E")
 
     def _text(self, text: str, field: str, bound: int = MAX_TEXT_CHARS) -> str:
         check_count(len(text), bound, field, "characters")
@@ -157,7 +165,7 @@ class Intake:
 
     def _fields(self, fields: Mapping[str, Scalar]) -> dict[str, Scalar]:
         check_count(len(fields), MAX_FIELDS, "fields", "entries")
-        named = {checked_name(name, "fields"): value for name, value in fields.items()}
+        named = {self.mask(checked_name(name, "fields")): value for name, value in fields.items()}
         return {name: self._field(value, f"fields.{name}") for name, value in named.items()}
 
     def _field(self, value: Scalar, field: str) -> Scalar:

@@ -65,6 +65,28 @@ def test_every_text_is_masked() -> None:
     assert prepared.outcome.url == "https://desk.example/1?x=2"
 
 
+@pytest.mark.parametrize(
+    ("url", "stored"),
+    [
+        ("https://d.example/1?page=2&x=%20#top", "https://d.example/1?page=2&x=%20#top"),
+        ("https://me:pw@d.example/1?by=ann%40corp.example&a=1", "https://d.example/1?by=%3CEMAIL%3E&a=1"),
+        ("https://d.example/?by=ann@corp.example", "https://d.example/?by=%3CEMAIL%3E"),
+        ("https://d.example/?token=abc123def456#bob@corp.example", "https://d.example/?token=%3CKEY%3E#%3CEMAIL%3E"),
+        ("https://d.example/?sig=abc%2Fdef123&v=1", "https://d.example/?sig=%3CKEY%3E&v=1"),
+        ("https://10.2.3.4:80/1", "https://10.2.3.4:80/1"),
+    ],
+)
+def test_the_query_of_an_address_is_masked(url: str, stored: str) -> None:
+    prepared = INTAKE.prepare(of_outcome(url=url))
+    assert prepared.outcome.url == stored
+    assert INTAKE.prepare(prepared) == prepared
+
+
+def test_names_of_fields_are_masked() -> None:
+    prepared = INTAKE.prepare(a_case(fields={"area": "sso", "ann@corp.example": "wrote"}))
+    assert prepared.ticket.fields == {"area": "sso", "<EMAIL>": "wrote"}
+
+
 def test_runbooks_are_masked() -> None:
     markdown = f"# {PRIVATE}\n\n## Check\n{PRIVATE}\n## {PRIVATE}\npassword=hunter2"
     prepared = INTAKE.prepare_runbook(parse_runbook(markdown, PurePath("x.md")))
