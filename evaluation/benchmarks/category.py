@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evaluation.benchmarks.bench import Bench, On
 from evaluation.benchmarks.category_data import CategoryData, category_data
-from evaluation.benchmarks.outside import Scored, familiarity, outside_figures
+from evaluation.benchmarks.outside import OutsideFigures, Scored, familiarity, outside_figures
 from evaluation.calibration import automation, expected_calibration_error, null_calibration_error
 from evaluation.classification import classification_figures, macro_f1
 from evaluation.dataset import FittedTriage
@@ -78,7 +78,9 @@ def category_benchmark(
     figures = classification_figures(truth, answers.labels)
     with bench.step("near-duplicates"):
         fresh = ~has_near_duplicate(data.train_texts, data.test_texts)
-    result: dict[str, object] = {
+    outside = _outside(bench, data, fitted, answers) if data.outside_test and data.outside_validation else None
+    intervals = _intervals(answers, fresh, figures.accuracy_ci95, figures.macro_f1_ci95)
+    return {
         "on": on,
         "n_train": len(data.train),
         "n_calibration": len(data.calibration) if data.folds is None else len(data.train),
@@ -93,12 +95,11 @@ def category_benchmark(
         "unseen_class_rows": sum(value not in fitted.model.classes for value in truth),
         "n_no_near_duplicate": int(fresh.sum()),
         "test_no_near_duplicate": float(answers.correct[fresh].mean()) if fresh.any() else None,
-        "ci95": _intervals(answers, fresh, figures.accuracy_ci95, figures.macro_f1_ci95),
+        **(outside.to_json() if outside else {}),
+        "ci95": intervals | (outside.intervals if outside else {}),
         "floors": _floors(bench, data, truth),
+        "seconds": dict(bench.seconds),
     }
-    if data.outside_test and data.outside_validation:
-        result |= _outside(bench, data, fitted, answers)
-    return result | {"seconds": dict(bench.seconds)}
 
 
 def _fit(bench: Bench, data: CategoryData) -> _Calibrated:
@@ -194,7 +195,7 @@ def _floors(bench: Bench, data: CategoryData, truth: Sequence[str]) -> dict[str,
     }
 
 
-def _outside(bench: Bench, data: CategoryData, calibrated: _Calibrated, test: Answers) -> dict[str, object]:
+def _outside(bench: Bench, data: CategoryData, calibrated: _Calibrated, test: Answers) -> OutsideFigures:
     """Figures on texts of no known class, by the novelty score of the release."""
     triage, model = calibrated.fitted.triage, calibrated.model
     known = [example.vector for example in data.train.examples]

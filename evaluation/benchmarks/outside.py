@@ -25,6 +25,31 @@ class Scored:
     correct: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class OutsideFigures:
+    """Figures out of scope, with their 95 % intervals by the key of the figure.
+
+    A row is accepted as in scope when its familiarity reaches ``threshold``; ``recall`` is of rows outside.
+    """
+
+    n_outside: int
+    auroc: float
+    threshold: float
+    in_scope_accuracy: float
+    recall: float
+    intervals: dict[str, list[float]]
+
+    def to_json(self) -> dict[str, object]:
+        """The figures under the keys of the benchmark, without intervals."""
+        return {
+            "n_outside": self.n_outside,
+            "oos_auroc": self.auroc,
+            "familiarity_threshold": self.threshold,
+            "in_scope_accuracy": self.in_scope_accuracy,
+            "oos_recall": self.recall,
+        }
+
+
 def familiarity(
     novelty: Novelty, confidence: Floats, examples: Sequence[Example], known: Sequence[NDArray[np.float32]]
 ) -> Floats:
@@ -63,25 +88,23 @@ def best_threshold(inside: Scored, outside: Floats) -> float:
 
 def outside_figures(
     test: Scored, outside_test: Floats, validation: Scored, outside_validation: Floats
-) -> dict[str, object]:
-    """Figures under the keys of BENCHMARKS.md, the threshold chosen on validation rows."""
+) -> OutsideFigures:
+    """Score test rows at the threshold that is best on validation rows."""
     threshold = best_threshold(validation, outside_validation)
     accepted_right = ((test.familiarity >= threshold) & test.correct).astype(np.float64)
     rejected = (outside_test < threshold).astype(np.float64)
-    return {
-        "oos_auroc": auroc(test.familiarity, outside_test),
-        "in_scope_accuracy": float(accepted_right.mean()),
-        "oos_recall": float(rejected.mean()),
-        "oos": {
-            "n_outside": len(outside_test),
-            "threshold": threshold,
-            "ci95": {
-                "oos_auroc": list(_auroc_interval(test.familiarity, outside_test)),
-                "in_scope_accuracy": list(mean_interval(accepted_right)),
-                "oos_recall": list(mean_interval(rejected)),
-            },
+    return OutsideFigures(
+        n_outside=len(outside_test),
+        auroc=auroc(test.familiarity, outside_test),
+        threshold=threshold,
+        in_scope_accuracy=float(accepted_right.mean()),
+        recall=float(rejected.mean()),
+        intervals={
+            "oos_auroc": list(_auroc_interval(test.familiarity, outside_test)),
+            "in_scope_accuracy": list(mean_interval(accepted_right)),
+            "oos_recall": list(mean_interval(rejected)),
         },
-    }
+    )
 
 
 def _auroc_interval(inside: Floats, outside: Floats) -> Interval:

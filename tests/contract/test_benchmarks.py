@@ -228,7 +228,9 @@ def test_category_by_folds_and_out_of_scope(run: Run, everything: dict[str, Any]
     outside = run("category", "--data", root / "intents_outside", "--on", "test")
     check_category(outside)
     assert (outside["n_train"], outside["n_test"], outside["n_classes"]) == (80, 20, 2)
-    assert set(outside) >= {"oos_auroc", "in_scope_accuracy", "oos_recall"}
+    figures = {"oos_auroc", "in_scope_accuracy", "oos_recall"}
+    assert set(outside) >= figures
+    assert set(outside["ci95"]) >= figures
     assert outside["oos_auroc"] > 0.7
     assert outside["in_scope_accuracy"] <= outside["accuracy"]
 

@@ -38,7 +38,7 @@ def test_a_rejected_row_of_a_known_class_counts_as_wrong():
     test = Scored(np.array([0.9, 0.2]), np.array([True, True]))
     validation = Scored(np.array([0.8]), np.array([True]))
     figures = outside_figures(test, np.array([0.1, 0.9]), validation, np.array([0.4]))
-    assert (figures["in_scope_accuracy"], figures["oos_recall"]) == (0.5, 0.5)
+    assert (figures.in_scope_accuracy, figures.recall) == (0.5, 0.5)
 
 
 def test_familiarity_is_the_novelty_score_of_the_release():
