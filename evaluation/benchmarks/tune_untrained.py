@@ -46,7 +46,9 @@ def tune_untrained(bench: Bench, folder: Path) -> dict[str, object]:
     left_out = {c: _left_out(bench, linked, c) for c in REGULARISATIONS}
     chosen = max(left_out, key=lambda c: left_out[c])
     weights = bench.fitting.weights([group for part in linked for group in part], chosen)
-    ranker = bench.fitting.calibrated(weights, [group for part in groups for group in part])
+    # How many tickets of another history repeat an older one is not known, so relevance is calibrated on those that do:
+    # it is the probability of a match, given that there is one.
+    ranker = bench.fitting.calibrated(weights, [group for part in linked for group in part])
     return {
         "projects": list(PROJECTS),
         "n_linked": [len(part) for part in linked],
