@@ -51,47 +51,79 @@ class Searched:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What was found for each query, by the references, for any match and for resolved ones, and by the product."""
+
+    data: SimilarQueries
+    any_match: Hits
+    resolved: Hits
+    references: tuple[Ranks, Ranks]
+    searched: Searched
+    ranker: Ranker
+    unlinked: list[RankingGroup]
+
+    @property
+    def test(self) -> Searched:
+        """What the product found for the test queries."""
+        first = self.data.n_before
+        return Searched(self.searched.groups[first:], self.searched.milliseconds[first:])
+
+    def ranks_of_all(self) -> Ranks:
+        """Ranks of every query; what is learned from links has seen some of them, and is left out."""
+        return self.references[0] | {"untrained": self.searched.ranks(UNTRAINED, self.any_match)}
+
+    def ranks_of_test(self, *, resolved: bool = False) -> Ranks:
+        """Ranks of the test queries by every method."""
+        first = self.data.n_before
+        references, hits = self.references[int(resolved)], (self.resolved if resolved else self.any_match)[first:]
+        return {name: ranks[first:] for name, ranks in references.items()} | {
+            "untrained": self.test.ranks(UNTRAINED, hits),
+            "fused": self.test.ranks(self.ranker, hits),
+        }
+
+
 def similar_benchmark(bench: Bench, folder: Path, *, project: str | None = None) -> dict[str, object]:
     """Figures of BENCHMARKS.md, ``similar``."""
     issues = read_issues(folder, project)
     rows = bench.rows(issues.cases)
     created = np.array([row.created for row in rows])
-    data = similar_queries([row.raw.id for row in rows], created, issues.pairs)
-    earlier = [query.earlier for query in data.queries]
-    resolved = [_resolved(query, rows) for query in data.queries]
-    references = _reference_ranks(bench, rows, data, (earlier, resolved))
-    with case_index(bench, rows, data.cut) as index, bench.step("search"):
-        searched = search(index, rows, data.queries)
-        ranker = bench.fitting.ranker(_training_groups(index, rows, data))
-        unlinked = search(index, rows, _unlinked_after(rows, data))
-    first = data.n_before
-    test = Searched(searched.groups[first:], searched.milliseconds[first:])
-    on_all = references[0] | {"untrained": searched.ranks(UNTRAINED, earlier)}
-    on_test = {name: ranks[first:] for name, ranks in on_all.items()} | {"fused": test.ranks(ranker, earlier[first:])}
-    on_resolved = {name: ranks[first:] for name, ranks in references[1].items()} | {
-        "untrained": test.ranks(UNTRAINED, resolved[first:]),
-        "fused": test.ranks(ranker, resolved[first:]),
-    }
+    run = _run(bench, rows, similar_queries([row.raw.id for row in rows], created, issues.pairs))
+    data, test = run.data, run.test
+    on_test = run.ranks_of_test()
     return {
         "n_tickets": len(rows),
         "n_queries": len(data.queries),
         "n_test": len(data.test),
         "n_training_queries": len(data.training),
         "test_queries_in_a_training_cluster": data.n_in_training_cluster,
-        "ranker_trained": ranker.trained,
-        "all": _figures(on_all, [True] * len(data.queries)),
+        "ranker_trained": run.ranker.trained,
+        "all": _figures(run.ranks_of_all(), [True] * len(data.queries)),
         "test": _figures(on_test, [True] * len(data.test)),
         "test_hard": _figures(on_test, [query.is_hard for query in data.test]),
         # A query none of whose matches was resolved has nothing to find, and is left out.
-        "test_resolved": _figures(on_resolved, [bool(hits) for hits in resolved[first:]]),
+        "test_resolved": _figures(
+            run.ranks_of_test(resolved=True), [bool(hits) for hits in run.resolved[data.n_before :]]
+        ),
         "gain": {name: _gain(on_test, name) for name in ("untrained", "fused")},
         "search_ms": {
             "p50": float(np.percentile(test.milliseconds, 50)),
             "p99": float(np.percentile(test.milliseconds, 99)),
         },
-        "strong": _strong(ranker, test.groups, unlinked.groups),
+        "strong": _strong(run.ranker, test.groups, run.unlinked),
         "seconds": dict(bench.seconds),
     }
+
+
+def _run(bench: Bench, rows: Sequence[Row], data: SimilarQueries) -> _Run:
+    any_match = [query.earlier for query in data.queries]
+    resolved = [_resolved(query, rows) for query in data.queries]
+    references = _reference_ranks(bench, rows, data, (any_match, resolved))
+    with case_index(bench, rows, data.cut) as index, bench.step("search"):
+        searched = search(index, rows, data.queries)
+        ranker = bench.fitting.ranker(_training_groups(index, rows, data))
+        unlinked = search(index, rows, _unlinked_after(rows, data)).groups
+    return _Run(data, any_match, resolved, references, searched, ranker, unlinked)
 
 
 def _resolved(query: DuplicateQuery, rows: Sequence[Row]) -> frozenset[int]:
