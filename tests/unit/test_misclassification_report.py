@@ -245,8 +245,8 @@ def test_json_holds_no_text_and_comes_back_the_same() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": FORMAT_VERSION + 1}, r"format version 2 and this Precedent reads 1; make it again"),
-        ({"n": "many"}, r"wrong field n \(.*\); make it again"),
+        ({"format_version": FORMAT_VERSION + 1}, r"format version 2 and this Precedent reads 1; train again"),
+        ({"n": "many"}, r"wrong field n \(.*\); train again"),
     ],
 )
 def test_a_foreign_report_is_refused_with_the_way_out(change: Mapping[str, Any], message: str) -> None:
