@@ -1,8 +1,8 @@
 """Learn a ranker from linked tickets: a conditional logistic regression over the signals, calibrated, with its tiers.
 
-What a score is worth as a probability, and from which probability a case is shown, is learned on the later tickets by
-the scores of weights that were learned on the earlier ones (Platt, 1999). Unlinked tickets count as having no match.
-The weights that ship are then learned from all links, and scaled to speak in the same terms.
+What a score is worth as a probability, and from which probability a case is shown, is learned on the later tickets, from
+the scores of weights that were learned on the earlier ones (Platt, 1999). Unlinked tickets count as having no match. The
+weights that ship are then learned from all links, and scaled to speak in the same terms.
 """
 
 from __future__ import annotations
