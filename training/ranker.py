@@ -1,14 +1,13 @@
 """Learn a ranker from linked tickets: a conditional logistic regression over the signals, calibrated, with its tiers.
 
-What a score is worth as a probability, and from which probability a case is shown, is learned on the later tickets, from
-the scores of weights that were learned on the earlier ones (Platt, 1999). Unlinked tickets count as having no match. The
-weights that ship are then learned from all links, and scaled to speak in the same terms.
+Weights are learned on the earlier linked tickets; what a score is worth as a probability, and from which probability a
+case is shown, is learned on the later ones (Platt, 1999), with unlinked tickets counted as having no match.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,10 +61,8 @@ def fit_ranker(groups: Sequence[RankingGroup], params: TrainingParams) -> Ranker
         return UNTRAINED
     first_later = linked[int(len(linked) * _FIT_SHARE)].created_at
     earlier = [group for group in linked if group.created_at < first_later]
-    later = [group for group in groups if group.created_at >= first_later]
-    prior = np.array(UNTRAINED.weights)
-    draft = calibrated(fit_weights(earlier, prior=prior) if earlier else prior, later, params)
-    return _in_terms_of(draft, fit_weights(linked, prior=prior), later)
+    weights = fit_weights(earlier, prior=np.array(UNTRAINED.weights)) if earlier else np.array(UNTRAINED.weights)
+    return calibrated(weights, [group for group in groups if group.created_at >= first_later], params)
 
 
 def fit_weights(
@@ -141,26 +138,11 @@ def calibrated(weights: Floats, groups: Sequence[RankingGroup], params: Training
     )
 
 
-def _in_terms_of(draft: Ranker, weights: Floats, groups: Sequence[RankingGroup]) -> Ranker:
-    """The draft with weights learned from more links, scaled to mean by a score what the draft does."""
-    best = [group.matrix[_best(group.matrix @ weights)] for group in groups]
-    matrix = np.vstack(best)
-    slope, intercept = np.polyfit(matrix @ weights, draft.score(matrix), 1)
-    if slope <= 0:
-        return draft
-    return replace(draft, weights=tuple((weights * slope).tolist()), intercept=float(intercept))
-
-
-def _best(scores: Floats) -> NDArray[np.intp]:
-    """Numbers of the candidates that would be shown, best first."""
-    return np.argsort(-scores, kind="stable")[:SHOWN]
-
-
 def _shown(weights: Floats, groups: Sequence[RankingGroup]) -> _Shown:
     scores, is_match = [np.empty(0)], [np.empty(0, dtype=np.bool_)]
     for group in groups:
         values = group.matrix @ weights
-        best = _best(values)
+        best = np.argsort(-values, kind="stable")[:SHOWN]
         scores.append(values[best])
         is_match.append(group.is_match[best])
     return _Shown(np.concatenate(scores), np.concatenate(is_match))
