@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from features.schema import HEAD_REVISION
 LOCK_SECONDS = 10
 _CONNECT_SECONDS = 5
 _SHRINK_SECONDS = 1
+_WAL_SECONDS = 10
 _MIGRATION_LOCK = 7_305_100  # any number that no other program of the database uses
 _WRITES = "precedent_writes"
 # SQLite says "I/O error" where a file-size limit or a quota stops it, and FULL only where the disk itself is full.
@@ -221,8 +223,25 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     # Deleted content is overwritten, so that an erased ticket is not left in free pages.
     cursor.execute("PRAGMA secure_delete = ON")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(cursor)
     cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Turn on the write-ahead log, which is kept in the file: only the first to open a new one has anything to do.
+
+    SQLite's busy timeout does not cover the switch, so those who come at the same moment ask again for a while.
+    """
+    deadline = time.monotonic() + _WAL_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
