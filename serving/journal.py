@@ -29,7 +29,8 @@ from serving.suggester import new_request_id
 
 logger = logging.getLogger("precedent.journal")
 
-_MAX_WAITING = 2_000
+# A ticket may take a megabyte: while the database is locked, the journal holds back a quarter of a gigabyte at the most.
+_MAX_WAITING = 256
 _MAX_TOGETHER = 100
 
 
