@@ -29,7 +29,7 @@ from serving.suggester import new_request_id
 
 logger = logging.getLogger("precedent.journal")
 
-# A ticket may take a megabyte: while the database is locked, the journal holds back a quarter of a gigabyte at the most.
+# A ticket may take a megabyte: a locked database has the journal hold back a quarter of a gigabyte at the most.
 _MAX_WAITING = 256
 _MAX_TOGETHER = 100
 
