@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.dataset import LabelledRows
-from evaluation.neighbours import nearest_cosines
+from evaluation.neighbours import neighbours_among
 from features.ticket import SEVERITIES
-from serving.triage import Novelty, Prediction, Triage
+from serving.triage import Prediction, Triage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Backtest:
     severity_probabilities: NDArray[np.float64] | None
 
 
-def backtest(triage: Triage, rows: LabelledRows, known: Sequence[NDArray[np.float32]]) -> Backtest:
+def backtest(triage: Triage, rows: LabelledRows, known: LabelledRows) -> Backtest:
     """Predict test rows as the service would have.
 
     Parameters
@@ -40,18 +39,18 @@ def backtest(triage: Triage, rows: LabelledRows, known: Sequence[NDArray[np.floa
         The served object.
     rows : LabelledRows
         Test rows.
-    known : sequence of ndarray of float32, each of shape (dimension,)
-        Vectors of the tickets that were there before: the neighbours that novelty is judged by.
+    known : LabelledRows
+        The tickets that were there before: the neighbours of the test rows are among them.
     """
     if not len(rows):
         return Backtest(rows, (), None, None)
-    nearest = nearest_cosines(known, [example.vector for example in rows.examples], k=Novelty.N_NEAREST)
-    predictions = triage.predict(rows.examples, [line.tolist() for line in nearest])
+    neighbours = neighbours_among(known, rows)
+    predictions = triage.predict(rows.examples, neighbours)
     features = triage.space.transform(rows.examples)
     return Backtest(
         rows=rows,
         predictions=tuple(predictions),
-        category_probabilities=triage.category.probabilities(features) if triage.category else None,
+        category_probabilities=triage.category.probabilities(features, neighbours) if triage.category else None,
         severity_probabilities=triage.severity.probabilities(features) if triage.severity else None,
     )
 

@@ -1,4 +1,4 @@
-"""Cosines of the nearest vectors, by blocks, for figures and fits; the service asks its index instead."""
+"""The nearest of known rows, by blocks, for figures and fits; the service asks its index instead."""
 
 from __future__ import annotations
 
@@ -7,19 +7,43 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.dataset import LabelledRows
+from serving.neighbours import N_NEIGHBOURS, Neighbours
+
 _BLOCK = 512
 
 
-def nearest_cosines(
-    reference: Sequence[NDArray[np.float32]], queries: Sequence[NDArray[np.float32]], *, k: int
-) -> NDArray[np.float32]:
-    """Cosines of the k nearest reference vectors of each query, shape (n_queries, min(k, n_reference)), falling."""
-    if not len(reference) or not len(queries):
-        return np.empty((len(queries), 0), dtype=np.float32)
-    matrix = np.stack(reference)
-    k = min(k, len(matrix))
-    out = []
+def nearest_rows(
+    known: Sequence[NDArray[np.float32]], queries: Sequence[NDArray[np.float32]], *, k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Cosines and numbers of the nearest known vectors of each query; of equals the first.
+
+    Returns
+    -------
+    cosines : ndarray of float32, shape (n_queries, min(k, n_known))
+        Falling.
+    numbers : ndarray of int64, of the same shape
+    """
+    k = min(k, len(known))
+    if not k or not len(queries):
+        return np.empty((len(queries), k), dtype=np.float32), np.empty((len(queries), k), dtype=np.int64)
+    matrix = np.stack(known)
+    cosines, numbers = [], []
     for start in range(0, len(queries), _BLOCK):
-        cosines = np.stack(queries[start : start + _BLOCK]) @ matrix.T
-        out.append(-np.sort(-np.partition(cosines, -k, axis=1)[:, -k:], axis=1))
-    return np.concatenate(out)
+        block = np.stack(queries[start : start + _BLOCK]) @ matrix.T
+        found = np.sort(np.argpartition(-block, k - 1, axis=1)[:, :k], axis=1)
+        values = np.take_along_axis(block, found, axis=1)
+        order = np.argsort(-values, axis=1, kind="stable")
+        cosines.append(np.take_along_axis(values, order, axis=1))
+        numbers.append(np.take_along_axis(found, order, axis=1))
+    return np.concatenate(cosines), np.concatenate(numbers).astype(np.int64)
+
+
+def neighbours_among(known: LabelledRows, rows: LabelledRows) -> Neighbours:
+    """The neighbours of rows among others that were there before them, with their labels."""
+    cosines, numbers = nearest_rows(
+        [example.vector for example in known.examples],
+        [example.vector for example in rows.examples],
+        k=N_NEIGHBOURS,
+    )
+    return Neighbours(cosines, numbers, {"category": known.categories, **known.targets})

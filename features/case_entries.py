@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from features.case_filter import NO_TIME, CaseFilter, microseconds
 from features.growing import GrowingArray
+from features.past_record import Counted, PastRecord, Who
 from features.ticket import SEVERITIES, FixOutcome, LinkType, Severity
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ Mask = NDArray[np.bool_]
 
 _NOTHING = -1  # code of a label, severity or time that is not there
 _OUTCOMES = tuple(FixOutcome)
-_LABELS = ("system", "product", "customer", "category", "access_group", "language")
+_NO_TARGETS: Mapping[str, str] = {}
+_LABELS = ("system", "product", "customer", "category", "access_group", "language", "reporter")
 _COLUMNS: Mapping[str, type[np.generic]] = {
     "row_id": np.int64,
     "change": np.int64,
@@ -67,6 +69,7 @@ class CaseEntry:
     product: str | None
     customer: str | None
     category: str | None
+    targets: Mapping[str, str]
     severity: Severity | None
     outcome: FixOutcome
     access_group: str | None
@@ -103,6 +106,8 @@ class CaseEntries:
         self._names = _Names()
         self._ids: list[str] = []
         self._duplicate_of: dict[int, tuple[str, ...]] = {}
+        self._targets: dict[int, Mapping[str, str]] = {}
+        self._record = PastRecord()
         self._slot_of: dict[int, int] = {}
         self._row_of: dict[tuple[str, str], int] = {}
         self._systems: set[str] = set()
@@ -163,6 +168,10 @@ class CaseEntries:
             targets = tuple(link.id for link in stored.case.links if link.type is LinkType.DUPLICATE_OF)
             if targets:
                 self._duplicate_of[slot] = targets
+            if stored.case.outcome.targets:
+                self._targets[slot] = dict(stored.case.outcome.targets)
+            if (counted := self._counted(slot)) is not None:
+                self._record.add(counted)
 
     def drop(self, row_ids: Sequence[int]) -> Slots:
         """Let the slots of rows die and forget what they held; returns them. Unknown rows are passed over."""
@@ -171,6 +180,9 @@ class CaseEntries:
             system = self._names.label(self._columns["system"].item(slot))
             self._row_of.pop((str(system), self._ids[slot]), None)
             self._duplicate_of.pop(slot, None)
+            self._targets.pop(slot, None)
+            if (counted := self._counted(slot)) is not None:
+                self._record.remove(counted)
             self._ids[slot] = ""
         for name in _LABELS:
             self._columns[name].values[slots] = _NOTHING
@@ -213,6 +225,17 @@ class CaseEntries:
         """Several cases, in the order of their rows; rows that are not held are left out."""
         return [self._entry(slot) for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
 
+    def record(self, who: Who, *, at: float, own: Slots) -> NDArray[np.float64]:
+        """The past record of a ticket's reporter, customer and product, without the ticket's own row, if it has one.
+
+        Returns
+        -------
+        ndarray of float64, shape (len(RECORD_NAMES),)
+        """
+        slots = self.slots(own)
+        held = [counted for slot in slots[slots >= 0].tolist() if (counted := self._counted(slot)) is not None]
+        return self._record.features(who, at=at, without=held[0] if held else None)
+
     def take(self, slots: Slots) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Copy slots, in their order, as the columns and the strings that :meth:`from_parts` takes.
 
@@ -229,6 +252,7 @@ class CaseEntries:
             "labels": names.labels,
             "ids": [self._ids[slot] for slot in old],
             "duplicate_of": [[slot, *targets] for slot, targets in duplicate_of.items()],
+            "targets": [[new, dict(self._targets[slot])] for new, slot in enumerate(old) if slot in self._targets],
         }
 
     @classmethod
@@ -239,11 +263,15 @@ class CaseEntries:
         entries._ids = list(strings["ids"])
         entries._names = _Names(list(strings["labels"]), {label: i for i, label in enumerate(strings["labels"])})
         entries._duplicate_of = {slot: tuple(targets) for slot, *targets in strings["duplicate_of"]}
+        entries._targets = dict(strings["targets"])
         rows = columns["row_id"].tolist()
         entries._slot_of = {row: slot for slot, row in enumerate(rows)}
         systems = [str(entries._names.label(code)) for code in columns["system"].tolist()]
         entries._row_of = dict(zip(zip(systems, entries._ids, strict=True), rows, strict=True))
         entries._systems = set(systems)
+        for slot in range(len(rows)):
+            if (counted := entries._counted(slot)) is not None:
+                entries._record.add(counted)
         return entries
 
     def _entry(self, slot: int) -> CaseEntry:
@@ -261,6 +289,7 @@ class CaseEntries:
             product=value["product"],
             customer=value["customer"],
             category=value["category"],
+            targets=self._targets.get(slot, _NO_TARGETS),
             severity=None if value["severity"] == _NOTHING else SEVERITIES[value["severity"]],
             outcome=_OUTCOMES[value["outcome"]],
             access_group=value["access_group"],
@@ -269,6 +298,17 @@ class CaseEntries:
             subject_length=value["subject_length"],
             text_length=value["text_length"],
         )
+
+    def _counted(self, slot: int) -> Counted | None:
+        """A slot as it counts in the past record; see :meth:`features.past_record.Counted.of`."""
+        value = {name: self._columns[name].item(slot) for name in ("severity", "created", "resolved", "is_resolved")}
+        at = value["resolved"] if value["resolved"] != NO_TIME or not value["is_resolved"] else value["created"]
+        if value["severity"] == _NOTHING or at == NO_TIME:
+            return None
+        product, customer, reporter = (
+            self._names.label(self._columns[name].item(slot)) for name in ("product", "customer", "reporter")
+        )
+        return Counted(Who(product, customer, reporter), value["severity"], _seconds(at))
 
     def _values(self, stored: StoredCase, text: ModelText) -> dict[str, int | bool]:
         ticket, outcome = stored.case.ticket, stored.case.outcome
@@ -289,6 +329,7 @@ class CaseEntries:
             "category": self._names.code(outcome.category),
             "access_group": self._names.code(ticket.access_group),
             "language": self._names.code(ticket.language),
+            "reporter": self._names.code(ticket.reporter),
         }
 
 

@@ -26,9 +26,11 @@ from features.forward import LexicalQuery
 from features.index_check import IndexReport, check_index
 from features.index_parts import CasePage, IndexParts
 from features.lexical import ANALYZER_VERSION, LexicalStatistics, document_terms
+from features.past_record import Who
 from features.rwlock import ReadWriteLock
 from features.snapshot import MadeWith, WorkFolder, check_snapshot, snapshots, write_snapshot
 from features.text import RULES_VERSION, model_text
+from features.ticket import Ticket
 from features.vectors import embed_cases
 
 if TYPE_CHECKING:
@@ -255,6 +257,18 @@ class CaseIndex:
         """Several cases at a time, in the order of their rows; rows that are not held are left out."""
         with self._lock.read():
             return self._parts.entries.entries(row_ids)
+
+    def record(self, ticket: Ticket, *, at: float) -> NDArray[np.float64]:
+        """The past record of a ticket's reporter, customer and product, without the ticket itself.
+
+        Returns
+        -------
+        ndarray of float64, shape (len(RECORD_NAMES),)
+        """
+        own = CaseFilter(exclude_ids=frozenset({ticket.id}) if ticket.id is not None else frozenset())
+        with self._lock.read():
+            entries = self._parts.entries
+            return entries.record(Who.of(ticket), at=at, own=entries.excluded_rows(own))
 
     def row_of(self, id: str, *, system: str = "default") -> int | None:  # noqa: A002
         """Row of a case by the id that its source uses."""

@@ -1,42 +1,67 @@
-"""What every model of a release sees of a ticket: n-grams, sentence embedding and structured fields together.
+"""What every model of a release sees of a ticket: n-grams, sentence embedding, structured fields, and its context.
 
 Frozen embeddings alone lose to bags of words on helpdesk text and win on short questions; both together win on both
-(DESIGN, decision 5). The blocks are kept apart, sparse and dense, and scaled so that none drowns the others.
+(DESIGN, decision 5). The blocks are kept apart, sparse and dense, and scaled so that none drowns the others. The
+context (what the reporter's tickets have been, and the ticket's form) is read by severity alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.ngrams import NgramVectorizer, SparseRows
+from features.form import FORM_NAMES, form_features
+from features.ngrams import NgramVectorizer
+from features.past_record import RECORD_NAMES, empty_record
+from features.sparse_rows import SparseRows
 from features.structured import StructuredColumns
 from features.text import ModelText
 from features.ticket import Ticket
+
+CONTEXT_NAMES: tuple[str, ...] = (*RECORD_NAMES, *FORM_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """One ticket ready for the models.
 
-    ``vector`` is the L2-normalised embedding of ``text.text``: ndarray of float32, shape (dimension,).
+    Attributes
+    ----------
+    vector : ndarray of float32, shape (dimension,)
+        The L2-normalised embedding of ``text.text``.
+    record : ndarray of float64, shape (len(RECORD_NAMES),)
+        The past record of its reporter, customer and product when it was created (:mod:`features.past_record`).
     """
 
     ticket: Ticket
     text: ModelText
     vector: NDArray[np.float32]
+    record: NDArray[np.float64] = field(default_factory=empty_record)
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureRows:
-    """Features of n tickets: sparse n-grams, and a dense block of shape (n, dimension + n_structured), float32."""
+    """Features of n tickets.
+
+    Attributes
+    ----------
+    sparse : SparseRows
+        N-grams.
+    dense : ndarray of float32, shape (n, dimension + n_structured)
+        Embedding and structured fields, weighted.
+    vectors : ndarray of float32, shape (n, dimension)
+        The embeddings as they are.
+    context : ndarray of float64, shape (n, len(CONTEXT_NAMES))
+    """
 
     sparse: SparseRows
     dense: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    context: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.sparse)
@@ -59,11 +84,15 @@ class FeatureSpace:
 
     def transform(self, examples: Sequence[Example]) -> FeatureRows:
         """Compute the features of each example on its own: no row depends on another."""
-        vectors = np.stack([example.vector for example in examples]) * np.float32(self.dense_weight)
+        vectors = np.stack([example.vector for example in examples])
         structured = self.structured.transform([example.ticket for example in examples])
         return FeatureRows(
-            sparse=self.vectorizer.transform(example.text.text for example in examples),
-            dense=np.hstack([vectors, structured * np.float32(self.structured_weight)]).astype(np.float32),
+            sparse=self.vectorizer.transform(example.text for example in examples),
+            dense=np.hstack(
+                [vectors * np.float32(self.dense_weight), structured * np.float32(self.structured_weight)]
+            ).astype(np.float32),
+            vectors=vectors,
+            context=np.stack([np.concatenate([example.record, form_features(example.ticket)]) for example in examples]),
         )
 
     def to_parts(self) -> tuple[dict[str, NDArray[np.generic]], dict[str, object]]:

@@ -1,4 +1,6 @@
-"""Word and character n-grams of a text as TF-IDF weighted sparse rows, the same in training and in serving.
+"""Word and character n-grams of a ticket as TF-IDF weighted sparse rows, the same in training and in serving.
+
+The words of the subject have a block of their own beside those of the whole text: what a reporter puts there says more.
 
 The vocabulary holds 64-bit hashes, never text: nothing of a ticket can be read from a release, and rows are computed
 with whole-array operations. Terms are kept when they occur in at least ``min_df`` tickets, of two customers where
@@ -18,9 +20,11 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from features.sparse_rows import SparseRows, TermWeights
+from features.text import ModelText
+
 WORD_NGRAMS = (1, 2)
 CHAR_NGRAMS = (3, 4, 5)
-VECTORIZER_VERSION = "1"
 
 _WORD = re.compile(r"\w+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: Knuth's multiplicative hashing
@@ -29,81 +33,9 @@ _SPACE = np.uint64(32)
 Hashes = NDArray[np.uint64]
 
 
-@dataclass(frozen=True, slots=True)
-class SparseRows:
-    """Rows in compressed sparse form, as ``scipy.sparse.csr_matrix`` takes them, without needing scipy.
-
-    Attributes
-    ----------
-    indptr : ndarray of int64, shape (n_rows + 1,)
-    indices : ndarray of int32, shape (nnz,)
-    data : ndarray of float32, shape (nnz,)
-    n_columns : int
-    """
-
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-    data: NDArray[np.float32]
-    n_columns: int
-
-    def __len__(self) -> int:
-        return len(self.indptr) - 1
-
-    def dot(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Multiply by a dense matrix.
-
-        Parameters
-        ----------
-        weights : ndarray of float32, shape (n_columns, n_outputs)
-
-        Returns
-        -------
-        ndarray of float32, shape (n_rows, n_outputs)
-        """
-        out = np.zeros((len(self), weights.shape[1]), dtype=np.float32)
-        for row in range(len(self)):
-            span = slice(self.indptr[row], self.indptr[row + 1])
-            out[row] = self.data[span] @ weights[self.indices[span]]
-        return out
-
-
-@dataclass(frozen=True, slots=True)
-class TermWeights:
-    """The row of one text taken apart: each place of a known n-gram, its weight, and the phrase that it stands in.
-
-    A phrase is a word, with the character n-grams within it, or two words in a row. The weight of an n-gram is shared
-    out evenly among its places, so that the weights of a column add up to its value in the row.
-
-    Attributes
-    ----------
-    phrases : tuple of str
-    phrase : ndarray of int64, shape (n_places,)
-        Number of the phrase of each place.
-    column : ndarray of int64, shape (n_places,)
-    weight : ndarray of float64, shape (n_places,)
-    """
-
-    phrases: tuple[str, ...]
-    phrase: NDArray[np.int64]
-    column: NDArray[np.int64]
-    weight: NDArray[np.float64]
-
-    def contributions(self, weights: NDArray[np.float32], outputs: NDArray[np.float64]) -> dict[str, float]:
-        """What each phrase adds to ``row @ weights @ outputs``.
-
-        Parameters
-        ----------
-        weights : ndarray of float32, shape (n_columns, n_outputs)
-        outputs : ndarray of float64, shape (n_outputs,)
-        """
-        shares = self.weight * (weights[self.column] @ outputs)
-        sums = np.bincount(self.phrase, shares, minlength=len(self.phrases))
-        return dict(zip(self.phrases, sums.tolist(), strict=True))
-
-
 def word_hashes(text: str) -> Hashes:
     """Hashes of the word 1- and 2-grams of a text, in order, repeats kept; shape (n,)."""
-    return _word_hashes(_WORD.findall(text.lower()))
+    return _word_hashes(_words(text))
 
 
 def _word_hashes(found: Sequence[str]) -> Hashes:
@@ -116,7 +48,7 @@ def _word_hashes(found: Sequence[str]) -> Hashes:
 
 def char_hashes(text: str) -> Hashes:
     """Hashes of the character 3- to 5-grams within words, with the space on either side; shape (n,)."""
-    return _char_hashes(_WORD.findall(text.lower()))[0]
+    return _char_hashes(_words(text))[0]
 
 
 def _char_hashes(found: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
@@ -186,31 +118,41 @@ class _Block:
 
 
 class NgramVectorizer:
-    """Texts to TF-IDF rows: a block of word n-grams and a block of character n-grams side by side.
+    """Tickets to TF-IDF rows: word n-grams and character n-grams of the text, and word n-grams of the subject.
 
     Each block of a row has L2 length 1, so that a row does not depend on the length of its text.
 
     Examples
     --------
-    >>> vectorizer = NgramVectorizer.fit(["login fails", "login fails again", "the login page fails"], min_df=3)
-    >>> rows = vectorizer.transform(["my login fails", "invoice"])
+    >>> texts = [ModelText(subject, "") for subject in ("login fails", "login fails again", "the login page fails")]
+    >>> vectorizer = NgramVectorizer.fit(texts, min_df=3)
+    >>> rows = vectorizer.transform([ModelText("my login fails", ""), ModelText("invoice", "")])
     >>> len(rows), bool(rows.indptr[1] > 0), int(rows.indptr[2] - rows.indptr[1])
     (2, True, 0)
     """
 
-    def __init__(self, word: _Block, char: _Block) -> None:
+    def __init__(self, word: _Block, char: _Block, subject: _Block) -> None:
         self._word = word
         self._char = char
+        self._subject = subject
 
     @property
     def n_columns(self) -> int:
         """Number of columns of a row."""
-        return len(self._word.vocabulary) + len(self._char.vocabulary)
+        return self._subject_offset + len(self._subject.vocabulary)
+
+    @property
+    def _char_offset(self) -> int:
+        return len(self._word.vocabulary)
+
+    @property
+    def _subject_offset(self) -> int:
+        return self._char_offset + len(self._char.vocabulary)
 
     @classmethod
     def fit(
         cls,
-        texts: Sequence[str],
+        texts: Sequence[ModelText],
         customers: Sequence[str | None] | None = None,
         *,
         min_df: int = 3,
@@ -220,8 +162,8 @@ class NgramVectorizer:
 
         Parameters
         ----------
-        texts : sequence of str
-            Model texts of the training tickets.
+        texts : sequence of ModelText
+            Of the training tickets.
         customers : sequence of str or None, optional
             The customer of each text; a term of a single customer is dropped where customers are known.
         min_df : int
@@ -231,22 +173,27 @@ class NgramVectorizer:
         """
         groups = _group_numbers(customers) if customers is not None else None
         return cls(
-            _fit_block((word_hashes(text) for text in texts), len(texts), groups, min_df, max_terms),
-            _fit_block((char_hashes(text) for text in texts), len(texts), groups, min_df, max_terms),
+            *(
+                _fit_block((hashes(text) for text in texts), len(texts), groups, min_df, max_terms)
+                for hashes in (_text_words, _text_chars, _subject_words)
+            )
         )
 
-    def transform(self, texts: Iterable[str]) -> SparseRows:
+    def transform(self, texts: Iterable[ModelText]) -> SparseRows:
         """Weigh the n-grams of each text; a text without known terms gives an empty row."""
-        offset = len(self._word.vocabulary)
+        blocks = (
+            (self._word, _text_words, 0),
+            (self._char, _text_chars, self._char_offset),
+            (self._subject, _subject_words, self._subject_offset),
+        )
         indptr = [0]
         indices: list[NDArray[np.int64]] = []
         data: list[NDArray[np.float32]] = []
         for text in texts:
-            word_columns, word_weights = self._word.row(word_hashes(text))
-            char_columns, char_weights = self._char.row(char_hashes(text))
-            indices += [word_columns, char_columns + offset]
-            data += [word_weights, char_weights]
-            indptr.append(indptr[-1] + len(word_columns) + len(char_columns))
+            rows = [(block.row(hashes(text)), offset) for block, hashes, offset in blocks]
+            indices += [columns + offset for (columns, _), offset in rows]
+            data += [weights for (_, weights), _ in rows]
+            indptr.append(indptr[-1] + sum(len(columns) for (columns, _), _ in rows))
         return SparseRows(
             indptr=np.array(indptr, dtype=np.int64),
             indices=np.concatenate(indices).astype(np.int32) if indices else np.empty(0, dtype=np.int32),
@@ -254,22 +201,26 @@ class NgramVectorizer:
             n_columns=self.n_columns,
         )
 
-    def take_apart(self, text: str) -> TermWeights:
+    def take_apart(self, text: ModelText) -> TermWeights:
         """Say which words of a text each weight of its row comes from."""
-        words = _WORD.findall(text.lower())
-        pairs = [f"{first} {second}" for first, second in itertools.pairwise(words)]
-        phrases = tuple(dict.fromkeys([*words, *pairs]))
+        words, subject = _words(text.text), _words(text.subject)
+        ngrams, subject_ngrams = _with_pairs(words), _with_pairs(subject)
+        phrases = tuple(dict.fromkeys([*ngrams, *subject_ngrams]))
         number = {phrase: at for at, phrase in enumerate(phrases)}
         # In the order of the word hashes; the words come first, so that a word's number finds its phrase as well.
-        phrase_of = np.array([number[phrase] for phrase in (*words, *pairs)], dtype=np.int64)
+        phrase_of = np.array([number[phrase] for phrase in ngrams], dtype=np.int64)
+        subject_phrase_of = np.array([number[phrase] for phrase in subject_ngrams], dtype=np.int64)
         char_hashes, char_words = _char_hashes(words)
         is_word, word_columns, word_weights = self._word.places(_word_hashes(words))
         is_char, char_columns, char_weights = self._char.places(char_hashes)
+        is_subject, subject_columns, subject_weights = self._subject.places(_word_hashes(subject))
         return TermWeights(
             phrases=phrases,
-            phrase=np.concatenate([phrase_of[is_word], phrase_of[char_words[is_char]]]),
-            column=np.concatenate([word_columns, char_columns + len(self._word.vocabulary)]),
-            weight=np.concatenate([word_weights, char_weights]),
+            phrase=np.concatenate([phrase_of[is_word], phrase_of[char_words[is_char]], subject_phrase_of[is_subject]]),
+            column=np.concatenate(
+                [word_columns, char_columns + self._char_offset, subject_columns + self._subject_offset]
+            ),
+            weight=np.concatenate([word_weights, char_weights, subject_weights]),
         )
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -279,15 +230,39 @@ class NgramVectorizer:
             "word_idf": self._word.idf,
             "char_vocabulary": self._char.vocabulary.view(np.int64),
             "char_idf": self._char.idf,
+            "subject_vocabulary": self._subject.vocabulary.view(np.int64),
+            "subject_idf": self._subject.idf,
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> NgramVectorizer:
         """Restore a vectorizer from :meth:`to_arrays`."""
         return cls(
-            _Block(arrays["word_vocabulary"].view(np.uint64), arrays["word_idf"].astype(np.float32)),
-            _Block(arrays["char_vocabulary"].view(np.uint64), arrays["char_idf"].astype(np.float32)),
+            *(
+                _Block(arrays[f"{name}_vocabulary"].view(np.uint64), arrays[f"{name}_idf"].astype(np.float32))
+                for name in ("word", "char", "subject")
+            )
         )
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _with_pairs(words: Sequence[str]) -> list[str]:
+    return [*words, *(f"{first} {second}" for first, second in itertools.pairwise(words))]
+
+
+def _text_words(text: ModelText) -> Hashes:
+    return word_hashes(text.text)
+
+
+def _text_chars(text: ModelText) -> Hashes:
+    return char_hashes(text.text)
+
+
+def _subject_words(text: ModelText) -> Hashes:
+    return word_hashes(text.subject)
 
 
 def _group_numbers(customers: Sequence[str | None]) -> NDArray[np.int64] | None:

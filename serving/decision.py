@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,10 @@ class Thresholds:
             return Action.SUGGEST
         return Action.ABSTAIN
 
+    def to_json(self) -> dict[str, float | None]:
+        """The thresholds by name."""
+        return {"suggest": self.suggest, "automate": self.automate}
+
 
 def too_little_text(text: str) -> bool:
     """Whether a text has fewer than two words to go by.
@@ -57,6 +61,7 @@ def decide(
     probabilities: NDArray[np.float64],
     thresholds: Thresholds,
     *,
+    class_thresholds: Mapping[str, Thresholds] | None = None,
     blocked: str | None = None,
     never_automate: frozenset[str] = frozenset(),
 ) -> TargetAnswer:
@@ -66,6 +71,8 @@ def decide(
     ----------
     probabilities : ndarray of float64, shape (n_classes,)
         Calibrated; sums to 1.
+    class_thresholds : mapping of str to Thresholds, optional
+        In the place of ``thresholds`` when that class is the most probable.
     blocked : str, optional
         A reason to abstain whatever the confidence: ``too_little_text``, ``unlike_history``.
     never_automate : frozenset of str
@@ -73,7 +80,8 @@ def decide(
     """
     order = ranked(classes, probabilities)
     best = order[0]
-    action = Action.ABSTAIN if blocked else thresholds.action(best.confidence)
+    own = (class_thresholds or {}).get(best.value, thresholds)
+    action = Action.ABSTAIN if blocked else own.action(best.confidence)
     if action is Action.AUTOMATE and best.value in never_automate:
         action = Action.SUGGEST
     abstains = action is Action.ABSTAIN

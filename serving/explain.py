@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.feature_space import Example, FeatureSpace
-from features.ngrams import TermWeights
+from features.sparse_rows import TermWeights
 from features.ticket import SEVERITIES, Severity
 from serving.heads import LinearHead
 from serving.schemas import SeverityAnswer, TargetAnswer
-from serving.triage import Prediction, SeverityModel, TargetModel, Triage
+from serving.severity_model import N_HEADS, SeverityModel
+from serving.target_model import TargetModel
+from serving.triage import Prediction, Triage
 
 MAX_REASONS = 5
 _MAX_SHOWN = 80
@@ -37,7 +39,7 @@ class Evidence:
     def of(cls, space: FeatureSpace, example: Example) -> Evidence:
         """Take an example apart."""
         return cls(
-            terms=space.vectorizer.take_apart(example.text.text),
+            terms=space.vectorizer.take_apart(example.text),
             names=space.structured.names,
             structured=space.structured.transform([example.ticket])[0].astype(np.float64) * space.structured_weight,
         )
@@ -87,20 +89,17 @@ def _with_severity_reasons(evidence: Evidence, model: SeverityModel | None, answ
     if model is None or level is None:
         return answer
     return answer.model_copy(
-        update={"why": _strongest(evidence.contributions(model.head, towards(level, model.platt[:, 0])))}
+        update={"why": _strongest(evidence.contributions(model.head, towards(level, model.stage.weights)))}
     )
 
 
-def towards(level: Severity, slopes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Factors of the cumulative scores that add up to what speaks for a level.
-
-    The head of a level says "this level or a worse one", the head before it "a worse one": the first counts for the
-    level and the second against it.
+def towards(level: Severity, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Factors of the heads' scores that add up to what speaks for a level, against the average of the levels.
 
     Parameters
     ----------
-    slopes : ndarray of float64, shape (3,)
-        Slope of each head's calibration.
+    weights : ndarray of float64, shape (N_INPUTS, 4)
+        Of the second stage; its first rows are those of the heads.
 
     Returns
     -------
@@ -108,16 +107,13 @@ def towards(level: Severity, slopes: NDArray[np.float64]) -> NDArray[np.float64]
 
     Examples
     --------
-    >>> towards(Severity.SEV2, np.array([1.0, 2.0, 3.0])).tolist()
-    [-1.0, 2.0, 0.0]
+    >>> weights = np.zeros((N_HEADS, 4))
+    >>> weights[0] = [4.0, 0.0, 0.0, 0.0]
+    >>> towards(Severity.SEV1, weights).tolist()
+    [3.0, 0.0, 0.0]
     """
-    at = SEVERITIES.index(level)
-    factors = np.zeros(len(slopes))
-    if at < len(slopes):
-        factors[at] = slopes[at]
-    if at > 0:
-        factors[at - 1] = -slopes[at - 1]
-    return factors
+    heads = weights[:N_HEADS]
+    return np.asarray(heads[:, SEVERITIES.index(level)] - heads.mean(axis=1), dtype=np.float64)
 
 
 def _strongest(contributions: Mapping[str, float]) -> list[str]:

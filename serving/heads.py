@@ -53,17 +53,16 @@ class LinearHead:
         )
 
 
-def softmax(scores: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """Probabilities of scores, shape (n, n_classes); temperature scaling after Guo et al., ICML 2017.
+def softmax(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probabilities of scores, shape (n, n_classes).
 
     Examples
     --------
-    >>> softmax(np.array([[0.0, 0.0]]), 1.0).tolist()
+    >>> softmax(np.array([[0.0, 0.0]])).tolist()
     [[0.5, 0.5]]
     """
-    scaled = np.asarray(scores, dtype=np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    exponent = np.exp(scaled)
+    scaled = np.asarray(scores, dtype=np.float64)
+    exponent = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return np.asarray(exponent / exponent.sum(axis=1, keepdims=True), dtype=np.float64)
 
 

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from features.case_entries import CaseEntry
 from features.case_index import Candidate, CaseFilter, CaseIndex
 from features.encoder import Encoder
@@ -23,11 +25,12 @@ from features.text import model_text
 from features.ticket import Case, LinkType, Ticket
 from serving.collapse import collapse
 from serving.explain import explained
+from serving.neighbours import N_NEIGHBOURS, Neighbours
 from serving.ranking import MAX_CANDIDATES, Pool, Ranker
 from serving.reasons import Asked, case_reasons
 from serving.resolutions import ResolvedNote, resolutions
 from serving.schemas import RelatedOpen, ResolutionAnswer, RunbookAnswer, SimilarCase, Suggestion
-from serving.triage import Novelty, Prediction, Triage
+from serving.triage import CATEGORY, Prediction, Triage
 
 MAX_RELATED_OPEN = 5
 MAX_RUNBOOKS = 3
@@ -150,13 +153,24 @@ class Suggester:
         """Mask a ticket, bound it, and embed its model text."""
         masked = self._intake.prepare_ticket(ticket)
         text = model_text(masked)
-        return Example(masked, text, self.encoder.encode([text.text])[0])
+        record = self.index.record(masked, at=_created(masked))
+        return Example(masked, text, self.encoder.encode([text.text])[0], record)
 
     def predict(self, example: Example) -> Prediction:
         """Category, severity and further targets of an example."""
+        return self.triage.predict([example], self._neighbours(example))[0]
+
+    def _neighbours(self, example: Example) -> Neighbours:
+        """The nearest cases with their labels, whoever may see them: a vote shows nothing of a case."""
         own = CaseFilter(exclude_ids=_own_id(example.ticket))
-        _, cosines = self.index.nearest(example.vector, Novelty.N_NEAREST, own)
-        return self.triage.predict([example], [cosines.tolist()])[0]
+        row_ids, cosines = self.index.nearest(example.vector, N_NEIGHBOURS, own)
+        # A case that was erased since is in the cosines, and not among the entries.
+        entries = {entry.row_id: entry for entry in self.index.entries(row_ids.tolist())}
+        held = [i for i, row in enumerate(row_ids.tolist()) if row in entries]
+        found = [entries[row_ids.item(i)] for i in held]
+        labels: dict[str, list[str | None]] = {CATEGORY: [entry.category for entry in found]}
+        labels |= {name: [entry.targets.get(name) for entry in found] for name in self.triage.targets}
+        return Neighbours(cosines[held][None], np.arange(len(held))[None], labels)
 
     def _as_stored(self, where: CaseFilter) -> CaseFilter:
         """A filter with its labels as cases have them: evened out, and a name that had to be masked as a pseudonym."""

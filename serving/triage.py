@@ -1,8 +1,4 @@
-"""Category, severity and further targets of a ticket, from the numbers of a release.
-
-Severity is ordinal: three heads give the cumulative probabilities P(severity <= sev1..sev3), each calibrated, made to
-rise from one to the next (Frank and Hall, ECML 2001); the answered level minimises expected cost.
-"""
+"""Category, severity and further targets of a ticket, from the numbers of a release."""
 
 from __future__ import annotations
 
@@ -16,73 +12,14 @@ from features.errors import ReleaseRefused
 from features.feature_space import Example, FeatureRows, FeatureSpace
 from features.release import Release
 from features.ticket import SEVERITIES, Severity
-from serving.decision import Thresholds, decide, ranked, too_little_text
-from serving.heads import LinearHead, sigmoid, softmax
+from serving.decision import decide, ranked, too_little_text
+from serving.neighbours import Neighbours
+from serving.novelty import Novelty
 from serving.schemas import Action, SeverityAnswer, TargetAnswer
+from serving.severity_model import N_HEADS, N_INPUTS, N_LEVELS, SeverityModel
+from serving.target_model import TargetModel
 
 CATEGORY = "category"
-
-
-@dataclass(frozen=True, slots=True)
-class TargetModel:
-    """A categorical target: one linear score a class, a temperature, thresholds."""
-
-    classes: tuple[str, ...]
-    head: LinearHead
-    temperature: float
-    thresholds: Thresholds
-    rare: frozenset[str]
-
-    def probabilities(self, rows: FeatureRows) -> NDArray[np.float64]:
-        """Calibrated probabilities, shape (n, n_classes)."""
-        return softmax(self.head.scores(rows), self.temperature)
-
-
-@dataclass(frozen=True, slots=True)
-class SeverityModel:
-    """Cumulative heads, their Platt calibration (shape (3, 2): slope and offset), costs and the Sev1 threshold.
-
-    ``costs[truth][answer]``, sev1 to sev4, is the cost of an answer; ``sev1_threshold`` is a probability.
-    """
-
-    head: LinearHead
-    platt: NDArray[np.float64]
-    costs: NDArray[np.float64]
-    thresholds: Thresholds
-    sev1_threshold: float
-
-    def probabilities(self, rows: FeatureRows) -> NDArray[np.float64]:
-        """Probabilities of sev1 to sev4, shape (n, 4)."""
-        scores = self.head.scores(rows).astype(np.float64)
-        cumulative = sigmoid(scores * self.platt[:, 0] + self.platt[:, 1])
-        cumulative = np.maximum.accumulate(cumulative, axis=1)
-        edges = np.hstack([np.zeros((len(cumulative), 1)), cumulative, np.ones((len(cumulative), 1))])
-        return np.asarray(np.diff(edges, axis=1), dtype=np.float64)
-
-    def cheapest(self, probabilities: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Level of least expected cost for each row of probabilities; shape (n,)."""
-        return np.asarray(np.argmin(probabilities @ self.costs, axis=1))
-
-
-@dataclass(frozen=True, slots=True)
-class Novelty:
-    """When a ticket is unlike all history: top probability plus ``weight`` times the mean cosine of the five nearest.
-
-    A release without enough rows to set ``threshold`` calls nothing new.
-    """
-
-    weight: float
-    threshold: float | None
-
-    N_NEAREST = 5
-
-    def score(self, confidence: float, nearest: Sequence[float]) -> float:
-        """Familiarity: high for what is known, low for what is new."""
-        return confidence + self.weight * (float(np.mean(nearest)) if len(nearest) else 0.0)
-
-    def is_novel(self, confidence: float, nearest: Sequence[float]) -> bool:
-        """Whether the familiarity lies below the threshold."""
-        return self.threshold is not None and self.score(confidence, nearest) < self.threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +40,7 @@ class Triage:
     category: TargetModel | None
     severity: SeverityModel | None
     targets: Mapping[str, TargetModel]
-    novelty: Novelty
+    novelty: Novelty | None
 
     @classmethod
     def from_release(cls, release: Release) -> Triage:
@@ -114,18 +51,18 @@ class Triage:
         ReleaseRefused
             If shapes of weights and feature space do not fit each other.
         """
-        arrays = release.arrays("vectorizer")
-        space = FeatureSpace.from_parts(arrays, release.json("vectorizer"))
+        space = FeatureSpace.from_parts(release.arrays("vectorizer"), release.json("vectorizer"))
         models = release.json("models")
-        novelty = release.json("novelty")
+        category = TargetModel.from_release(release, CATEGORY) if models["category"] else None
         triage = cls(
             space=space,
-            category=_load_target(release, CATEGORY) if models["category"] else None,
-            severity=_load_severity(release) if models["severity"] else None,
-            targets={name: _load_target(release, part) for name, part in models["targets"].items()},
-            novelty=Novelty(weight=novelty["weight"], threshold=novelty["threshold"]),
+            category=category,
+            severity=SeverityModel.from_release(release) if models["severity"] else None,
+            targets={name: TargetModel.from_release(release, part) for name, part in models["targets"].items()},
+            novelty=Novelty.from_release(release) if category is not None else None,
         )
         triage._check_shapes(release.id)
+        triage._check_stage(release.id)
         return triage
 
     def _check_shapes(self, release_id: str) -> None:
@@ -135,7 +72,7 @@ class Triage:
             if model is not None
         ]
         if self.severity is not None:
-            heads.append(("severity", self.severity.head, len(SEVERITIES) - 1))
+            heads.append(("severity", self.severity.head, N_HEADS))
         # The length of embeddings is the encoder's affair; that all heads read the same ones shows here.
         n_dense = {len(head.dense_weights) for _, head, _ in heads}
         for name, head, n_outputs in heads:
@@ -146,25 +83,33 @@ class Triage:
                     f"vocabulary and classes need {expected}; train again or promote another release."
                 )
 
-    def predict(self, examples: Sequence[Example], nearest: Sequence[Sequence[float]]) -> list[Prediction]:
+    def _check_stage(self, release_id: str) -> None:
+        if self.severity is not None and self.severity.stage.weights.shape != (N_INPUTS, N_LEVELS):
+            raise ReleaseRefused(
+                f"Release {release_id} has a severity stage of shape {self.severity.stage.weights.shape} where this "
+                f"version reads {(N_INPUTS, N_LEVELS)}; train again or promote another release."
+            )
+
+    def predict(self, examples: Sequence[Example], neighbours: Neighbours) -> list[Prediction]:
         """Predict tickets, each on its own.
 
         Parameters
         ----------
         examples : sequence of Example, length n
-        nearest : sequence of sequence of float, length n
-            Cosines of the (up to) five nearest cases of each, for novelty.
+        neighbours : Neighbours
+            The nearest cases of each, without itself.
         """
         if not examples:
             return []
         rows = self.space.transform(examples)
-        category = self.category.probabilities(rows) if self.category else None
+        category = self.category.probabilities(rows, neighbours) if self.category else None
         severity = self.severity.probabilities(rows) if self.severity else None
-        targets = {name: model.probabilities(rows) for name, model in self.targets.items()}
+        targets = {name: model.probabilities(rows, neighbours) for name, model in self.targets.items()}
+        novel = self._novel(rows, neighbours)
         return [
             self._answer(
                 example,
-                nearest[i],
+                bool(novel[i]),
                 category[i] if category is not None else None,
                 severity[i] if severity is not None else None,
                 {name: values[i] for name, values in targets.items()},
@@ -172,16 +117,22 @@ class Triage:
             for i, example in enumerate(examples)
         ]
 
+    def _novel(self, rows: FeatureRows, neighbours: Neighbours) -> NDArray[np.bool_]:
+        if self.novelty is None or self.category is None or self.novelty.threshold is None:
+            return np.zeros(len(rows), dtype=np.bool_)
+        found = self.novelty.familiarity(self.novelty.signals(self.category, rows, neighbours))
+        return found < self.novelty.threshold
+
     def _answer(
         self,
         example: Example,
-        nearest: Sequence[float],
+        is_novel: bool,
         category: NDArray[np.float64] | None,
         severity: NDArray[np.float64] | None,
         targets: Mapping[str, NDArray[np.float64]],
     ) -> Prediction:
         empty = too_little_text(example.text.text)
-        novel = not empty and category is not None and self.novelty.is_novel(float(category.max()), nearest)
+        novel = is_novel and not empty
         blocked = "too_little_text" if empty else "unlike_history" if novel else None
         return Prediction(
             category=self._answer_target(self.category, category, blocked),
@@ -197,7 +148,14 @@ class Triage:
     ) -> TargetAnswer:
         if model is None or probabilities is None:
             return TargetAnswer(value=None, confidence=0.0, action=Action.ABSTAIN, reason="not_trained")
-        return decide(model.classes, probabilities, model.thresholds, blocked=blocked, never_automate=model.rare)
+        return decide(
+            model.classes,
+            probabilities,
+            model.thresholds,
+            class_thresholds=model.class_thresholds,
+            blocked=blocked,
+            never_automate=model.rare,
+        )
 
     def _answer_severity(self, probabilities: NDArray[np.float64] | None, blocked: str | None) -> SeverityAnswer:
         model = self.severity
@@ -230,25 +188,3 @@ class Triage:
             sev1_risk=round(risk, 4),
             alternatives=order,
         )
-
-
-def _load_target(release: Release, part: str) -> TargetModel:
-    config = release.json(part)
-    return TargetModel(
-        classes=tuple(config["classes"]),
-        head=LinearHead.from_arrays(release.arrays(part)),
-        temperature=float(config["temperature"]),
-        thresholds=Thresholds(**config["thresholds"]),
-        rare=frozenset(config["rare"]),
-    )
-
-
-def _load_severity(release: Release) -> SeverityModel:
-    config = release.json("severity")
-    return SeverityModel(
-        head=LinearHead.from_arrays(release.arrays("severity")),
-        platt=np.array(config["platt"], dtype=np.float64),
-        costs=np.array(config["costs"], dtype=np.float64),
-        thresholds=Thresholds(**config["thresholds"]),
-        sev1_threshold=float(config["sev1_threshold"]),
-    )

@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
 from serving.decision import Thresholds
-from serving.heads import softmax
 from training.params import TrainingParams
 from training.thresholds import threshold_for_precision
 
-AUTOMATE_ERROR_RATE = 0.1
+ERROR_RATE = 0.1
+"""Chance that the precision of a threshold lies below the bound that it was chosen by."""
 MIN_CALIBRATION = 30
+MIN_CLASS = 50
 _MIN_POSITIVES = 5
-
-
-def fit_temperature(scores: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
-    """Temperature of least log-loss on calibration rows (Guo et al., ICML 2017); 1 where there are too few.
-
-    Parameters
-    ----------
-    scores : ndarray of float, shape (n, n_classes)
-    truth : ndarray of int64, shape (n,)
-        Index of the true class.
-    """
-    if len(truth) < MIN_CALIBRATION:
-        return 1.0
-
-    def log_loss(log_temperature: float) -> float:
-        probabilities = softmax(scores, float(np.exp(log_temperature)))
-        return float(-np.mean(np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12))))
-
-    return float(np.exp(minimize_scalar(log_loss, bounds=(-5.0, 3.0), method="bounded").x))
 
 
 def choose_thresholds(
     probabilities: NDArray[np.float64], truth: NDArray[np.int64], params: TrainingParams
 ) -> Thresholds:
-    """Smallest confidences that hold the precisions of the parameters; with too few rows a half, and no automation.
+    """Smallest confidences whose precision holds by its lower bound; with too few rows a half, and no automation.
 
     Parameters
     ----------
@@ -51,13 +34,32 @@ def choose_thresholds(
         return Thresholds(suggest=0.5, automate=None)
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == truth
-    suggest = threshold_for_precision(confidence, correct, params.suggest_precision)
+    suggest, automate = (
+        threshold_for_precision(confidence, correct, precision, error_rate=ERROR_RATE)
+        for precision in (params.suggest_precision, params.automate_precision)
+    )
     return Thresholds(
         suggest=None if suggest is None else max(suggest, params.suggest_at_least),
-        automate=threshold_for_precision(
-            confidence, correct, params.automate_precision, error_rate=AUTOMATE_ERROR_RATE
-        ),
+        automate=automate,
     )
+
+
+def choose_class_thresholds(
+    classes: Sequence[str], probabilities: NDArray[np.float64], truth: NDArray[np.int64], params: TrainingParams
+) -> dict[str, Thresholds]:
+    """Thresholds of each class that was the most probable on at least ``MIN_CLASS`` calibration rows.
+
+    Parameters are those of :func:`choose_thresholds`. A class that no confidence makes precise enough has None.
+    """
+    if not len(truth):
+        return {}
+    answered = probabilities.argmax(axis=1)
+    chosen = {}
+    for k, name in enumerate(classes):
+        rows = answered == k
+        if rows.sum() >= MIN_CLASS:
+            chosen[name] = choose_thresholds(probabilities[rows], truth[rows], params)
+    return chosen
 
 
 def fit_platt(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> tuple[float, float]:

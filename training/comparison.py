@@ -116,7 +116,7 @@ def score_rows(release: Release, data: TrainingData, numbers: Sequence[int]) -> 
     """Predict rows of a training set with a release; neighbours are all other rows."""
     triage = Triage.from_release(release)
     chosen = set(numbers)
-    known = [example.vector for i, example in enumerate(data.rows.examples) if i not in chosen]
+    known = data.rows.take([i for i in range(len(data.rows)) if i not in chosen])
     result = backtest(triage, data.rows.take(numbers), known)
     return ScoredRows(result.rows, most_likely_categories(triage, result), most_likely_severities(result))
 

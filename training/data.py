@@ -12,6 +12,7 @@ from features.encoder import Encoder
 from features.errors import NotEnoughData
 from features.feature_space import Example
 from features.history import History, StoredCase
+from features.past_record import records_in_time
 from features.structured import indicators
 from features.text import model_text
 from features.vectors import embed_cases
@@ -57,8 +58,10 @@ def load_training_data(history: History, encoder: Encoder, progress: Progress | 
     if not cases:
         raise NotEnoughData("The history holds no tickets: import some with 'precedent import tickets'.")
     vectors = embed_cases(history, encoder, cases, progress=_counting(progress, len(cases)) if progress else None)
+    records = records_in_time([s.case.ticket for s in cases], [s.case.outcome for s in cases])
     examples = tuple(
-        Example(stored.case.ticket, model_text(stored.case.ticket), vectors[i]) for i, stored in enumerate(cases)
+        Example(stored.case.ticket, model_text(stored.case.ticket), vector, record)
+        for stored, vector, record in zip(cases, vectors, records, strict=True)
     )
     names = sorted({name for stored in cases for name in stored.case.outcome.targets})
     return TrainingData(
@@ -96,6 +99,8 @@ def _content_hash(cases: Sequence[StoredCase], examples: Sequence[Example]) -> s
             example.text.text,
             *sorted(indicators(ticket)),
             ticket.customer,
+            ticket.reporter,
+            outcome.resolved_at,
             outcome.category,
             outcome.severity,
             *sorted(outcome.targets.items()),

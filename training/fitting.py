@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from evaluation.benchmarks.bench import Fitting
-from training.calibration import AUTOMATE_ERROR_RATE
+from training.calibration import ERROR_RATE
 from training.folds import fit_triage_in_folds
 from training.params import TrainingParams
 from training.ranker import calibrated, fit_ranker, fit_weights
@@ -23,7 +23,7 @@ def fitting(params: TrainingParams) -> Fitting:
         ranker=partial(fit_ranker, params=params),
         weights=lambda groups, regularisation: fit_weights(groups, regularisation=regularisation),
         calibrated=partial(calibrated, params=params),
-        threshold=partial(threshold_for_precision, error_rate=AUTOMATE_ERROR_RATE),
+        threshold=partial(threshold_for_precision, error_rate=ERROR_RATE),
         costs=np.array(params.costs, dtype=np.float64),
         sev1_recall=params.sev1_recall,
         sev1_confidence=params.sev1_confidence,

@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.dataset import FoldedFit, LabelledRows
-from evaluation.neighbours import nearest_cosines
+from evaluation.dataset import FittedTriage, FoldedFit, LabelledRows
+from evaluation.neighbours import nearest_rows
 from features.errors import NotEnoughData
 from serving.heads import softmax
-from serving.triage import Novelty, TargetModel, Triage
-from training.calibration import choose_thresholds, fit_temperature
+from serving.neighbours import N_NEIGHBOURS, Neighbours
+from serving.novelty import signals
+from serving.triage import CATEGORY, Triage
+from training.novelty import fit_novelty
 from training.params import TrainingParams
-from training.triage import fit_triage
-
-_UNSEEN = -1
+from training.target import calibrated_target, class_numbers, fit_target_members
+from training.triage import class_counts, fit_space
 
 
 def fit_triage_in_folds(rows: LabelledRows, folds: NDArray[np.int64], params: TrainingParams) -> FoldedFit:
@@ -38,49 +39,56 @@ def fit_triage_in_folds(rows: LabelledRows, folds: NDArray[np.int64], params: Tr
         raise NotEnoughData(
             f"The {len(rows)} training rows are near-duplicates of one another; calibrating by folds needs other ones."
         )
-    # One row is too few to calibrate on, so the model comes with a temperature of 1, set below.
-    fitted = fit_triage(rows, rows.take([0]), params)
-    model = _category(fitted.triage)
-    scores = np.empty((len(rows), len(model.classes)), dtype=np.float32)
-    nearest = np.empty((len(rows), Novelty.N_NEAREST), dtype=np.float32)
-    for fold in np.unique(folds):
-        held_out, rest = np.flatnonzero(folds == fold).tolist(), np.flatnonzero(folds != fold).tolist()
-        scores[held_out] = _scores(rows.take(rest), rows.take(held_out), model.classes, params)
-        vectors = [example.vector for example in rows.examples]
-        nearest[held_out] = nearest_cosines(
-            [vectors[i] for i in rest], [vectors[i] for i in held_out], k=Novelty.N_NEAREST
-        )
-    number = {label: i for i, label in enumerate(model.classes)}
-    truth = np.array([number.get(str(label), _UNSEEN) for label in rows.categories], dtype=np.int64)
-    temperature = fit_temperature(scores, truth)
-    probabilities = softmax(scores, temperature)
-    category = replace(model, temperature=temperature, thresholds=choose_thresholds(probabilities, truth, params))
-    familiarity, novelty = _novelty(probabilities.max(axis=1), nearest, params)
-    triage = replace(fitted.triage, category=category, novelty=novelty)
-    return FoldedFit(replace(fitted, triage=triage), probabilities, familiarity)
+    space = fit_space(rows.examples, params)
+    features = space.transform(rows.examples)
+    members = fit_target_members(CATEGORY, features, rows.categories, params)
+    scores = np.stack(
+        [_held_out(rows, folds, fold, members.classes, len(members.heads), params) for fold in np.unique(folds)]
+    ).sum(axis=0)
+    neighbours = neighbours_in_other_folds(rows, folds)
+    truth = class_numbers(rows.categories, members.classes)
+    model, pooled = calibrated_target(CATEGORY, members, rows.categories, scores, neighbours, truth, params)
+    draft = fit_novelty(rows, features, model, params)
+    found = draft.familiarity(signals(pooled, draft.centroid_cosines(features), neighbours, model))
+    novelty = replace(draft, threshold=float(np.quantile(found, params.novelty_quantile)))
+    triage = Triage(space=space, category=model, severity=None, targets={}, novelty=novelty)
+    return FoldedFit(FittedTriage(triage, sev1=None, class_counts=class_counts(rows)), softmax(pooled), found)
 
 
-def _scores(
-    train: LabelledRows, held_out: LabelledRows, classes: tuple[str, ...], params: TrainingParams
-) -> NDArray[np.float32]:
-    """Scores of held-out rows in the order of ``classes``; one that the fold lacks scores as the row's least."""
-    triage = fit_triage(train, held_out, params).triage
-    model = _category(triage)
-    found = model.head.scores(triage.space.transform(held_out.examples))
-    scores = np.repeat(found.min(axis=1, keepdims=True), len(classes), axis=1)
-    scores[:, [classes.index(label) for label in model.classes]] = found
+def _held_out(
+    rows: LabelledRows,
+    folds: NDArray[np.int64],
+    fold: int,
+    classes: tuple[str, ...],
+    n_machines: int,
+    params: TrainingParams,
+) -> NDArray[np.float64]:
+    """Scores of a fold's rows by machines of the other folds, shape (n_machines, n, n_classes); zeros elsewhere.
+
+    A class that the other folds lack scores as the row's least.
+    """
+    inside, rest = np.flatnonzero(folds == fold).tolist(), np.flatnonzero(folds != fold).tolist()
+    others = rows.take(rest)
+    space = fit_space(others.examples, params)
+    members = fit_target_members(CATEGORY, space.transform(others.examples), others.categories, params)
+    found = members.scores(space.transform(rows.take(inside).examples))
+    if len(found) < n_machines:
+        found = np.repeat(found, n_machines, axis=0)
+    part = np.repeat(found.min(axis=2, keepdims=True), len(classes), axis=2)
+    part[:, :, [classes.index(label) for label in members.classes]] = found[:n_machines]
+    scores = np.zeros((n_machines, len(rows), len(classes)))
+    scores[:, inside] = part[:n_machines]
     return scores
 
 
-def _category(triage: Triage) -> TargetModel:
-    if triage.category is None:
-        raise NotEnoughData("The training rows have no two categories to tell apart; give more rows.")
-    return triage.category
-
-
-def _novelty(
-    confidence: NDArray[np.float64], nearest: NDArray[np.float32], params: TrainingParams
-) -> tuple[NDArray[np.float64], Novelty]:
-    draft = Novelty(weight=params.novelty_weight, threshold=None)
-    scores = np.array([draft.score(float(c), row.tolist()) for c, row in zip(confidence, nearest, strict=True)])
-    return scores, replace(draft, threshold=float(np.quantile(scores, params.novelty_quantile)))
+def neighbours_in_other_folds(rows: LabelledRows, folds: NDArray[np.int64]) -> Neighbours:
+    """The nearest rows of each row among those of the other folds."""
+    vectors = [example.vector for example in rows.examples]
+    k = min(N_NEIGHBOURS, *(int((folds != fold).sum()) for fold in np.unique(folds)))
+    cosines = np.empty((len(rows), k), dtype=np.float32)
+    numbers = np.empty((len(rows), k), dtype=np.int64)
+    for fold in np.unique(folds):
+        inside, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        found, places = nearest_rows([vectors[i] for i in rest], [vectors[i] for i in inside], k=k)
+        cosines[inside], numbers[inside] = found, rest[places]
+    return Neighbours(cosines, numbers, {CATEGORY: rows.categories, **rows.targets})

@@ -32,10 +32,10 @@ class TrainingParams(BaseModel):
         Oldest share to fit on, and the share after it to calibrate on; the newest rest is for testing.
     dense_weight, structured_weight : float
         Factors of the embedding and of the structured fields beside the n-grams, whose rows have length 1.
-    svm_c, severity_c : float
-        Inverse regularisation of the category machine and of the severity regressions.
+    svm_c, severity_c, severity_stage_c : float
+        Inverse regularisation of the category machines, of the severity heads and of the stage after them.
     suggest_precision, automate_precision : float
-        Precision that the thresholds of a target hold on calibration rows; for ``automate`` its lower bound holds it.
+        Precision that the thresholds of a target hold on calibration rows, by its lower bound.
     suggest_at_least : float
         No confidence below this is suggested, however precise the whole: a guess is not worth a reader's look.
     rare_below : int
@@ -54,12 +54,12 @@ class TrainingParams(BaseModel):
     dense_weight: Annotated[float, Field(ge=0)] = 1.5
     structured_weight: Annotated[float, Field(ge=0)] = 0.5
     svm_c: Annotated[float, Field(gt=0)] = 0.5
-    severity_c: Annotated[float, Field(gt=0)] = 1.0
+    severity_c: Annotated[float, Field(gt=0)] = 0.5
+    severity_stage_c: Annotated[float, Field(gt=0)] = 0.03
     suggest_precision: Share = 0.7
     suggest_at_least: Share = 0.3
     automate_precision: Share = 0.95
     rare_below: Annotated[int, Field(ge=1)] = 10
-    novelty_weight: Annotated[float, Field(ge=0)] = 2.0
     novelty_quantile: Share = 0.01
     costs: tuple[tuple[float, ...], ...] = DEFAULT_COSTS
     sev1_recall: Share = 0.95

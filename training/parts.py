@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from features.lexical import LexicalStatistics
 from serving.ranking import Ranker
-from serving.triage import SeverityModel, TargetModel, Triage
+from serving.target_model import TargetModel
+from serving.triage import Triage
 
 Part = Mapping[str, NDArray[np.generic]] | Mapping[str, Any] | list[Any]
 
@@ -28,7 +29,6 @@ def release_parts(triage: Triage, ranker: Ranker, statistics: LexicalStatistics)
             "severity": triage.severity is not None,
             "targets": names,
         },
-        "novelty.json": {"weight": triage.novelty.weight, "threshold": triage.novelty.threshold},
         "ranker.json": ranker.to_json(),
         "statistics.safetensors": statistics.to_arrays(),
         "taxonomy.json": {
@@ -39,7 +39,12 @@ def release_parts(triage: Triage, ranker: Ranker, statistics: LexicalStatistics)
     if triage.category is not None:
         parts |= _target_parts("category", triage.category)
     if triage.severity is not None:
-        parts |= _severity_parts(triage.severity)
+        parts |= {"severity.safetensors": triage.severity.to_arrays(), "severity.json": triage.severity.to_json()}
+    if triage.novelty is not None:
+        parts |= {
+            "novelty.safetensors": triage.novelty.to_arrays(),
+            "novelty.json": {"threshold": triage.novelty.threshold},
+        }
     for name, model in triage.targets.items():
         parts |= _target_parts(names[name], model)
     return parts
@@ -50,24 +55,4 @@ def _slug(name: str) -> str:
 
 
 def _target_parts(part: str, model: TargetModel) -> dict[str, Part]:
-    return {
-        f"{part}.safetensors": model.head.to_arrays(),
-        f"{part}.json": {
-            "classes": list(model.classes),
-            "temperature": model.temperature,
-            "thresholds": {"suggest": model.thresholds.suggest, "automate": model.thresholds.automate},
-            "rare": sorted(model.rare),
-        },
-    }
-
-
-def _severity_parts(model: SeverityModel) -> dict[str, Part]:
-    return {
-        "severity.safetensors": model.head.to_arrays(),
-        "severity.json": {
-            "platt": model.platt.tolist(),
-            "costs": model.costs.tolist(),
-            "thresholds": {"suggest": model.thresholds.suggest, "automate": model.thresholds.automate},
-            "sev1_threshold": model.sev1_threshold,
-        },
-    }
+    return {f"{part}.safetensors": model.head.to_arrays(), f"{part}.json": model.to_json()}

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from evaluation.dataset import RankingGroup
 from serving.heads import sigmoid
 from serving.ranking import SIGNALS, UNTRAINED, Ranker
-from training.calibration import AUTOMATE_ERROR_RATE, fit_platt
+from training.calibration import ERROR_RATE, fit_platt
 from training.params import TrainingParams
 from training.thresholds import threshold_for_precision
 
@@ -124,7 +124,7 @@ def calibrated(weights: Floats, groups: Sequence[RankingGroup], params: Training
     # A slope of zero would rank all alike; the order is still worth showing.
     slope = slope if slope > 0 else 1.0
     relevance = sigmoid(shown.scores * slope + intercept)
-    strong = threshold_for_precision(relevance, shown.is_match, params.strong_precision, error_rate=AUTOMATE_ERROR_RATE)
+    strong = threshold_for_precision(relevance, shown.is_match, params.strong_precision, error_rate=ERROR_RATE)
     possible = threshold_for_precision(relevance, shown.is_match, params.possible_precision)
     lowest = _POSSIBLE_RELEVANCE if possible is None else min(possible, _POSSIBLE_RELEVANCE)
     if strong is None:  # too few cases to count: a calibrated relevance promises its own precision

@@ -150,7 +150,6 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
         index.replay(history)
         index.snapshot()
         ranker, linked = fit_on_links(data, history, index, encoder, split.cut, params)
-    known = [rows.examples[i].vector for i in seen]
     return Fitted(
         data=data,
         split=split.renumbered(labelled),
@@ -158,7 +157,7 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
         statistics=statistics,
         ranker=ranker,
         linked=linked,
-        backtest=backtest(triage.triage, rows.take(split.test), known),
+        backtest=backtest(triage.triage, rows.take(split.test), rows.take(seen)),
     )
 
 

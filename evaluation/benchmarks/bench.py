@@ -19,6 +19,7 @@ from features.encoder import Encoder
 from features.errors import InvalidTicket
 from features.feature_space import Example
 from features.intake import Intake
+from features.past_record import records_in_time
 from features.text import model_text
 from features.ticket import Case
 
@@ -116,9 +117,10 @@ class Bench:
             texts = [model_text(stored.ticket) for _, stored in kept]
         with self.step("embed"):
             vectors = self.vectors.embed([text.text for text in texts])
+        records = records_in_time([stored.ticket for _, stored in kept], [stored.outcome for _, stored in kept])
         return [
-            Row(raw, stored, Example(stored.ticket, text, vector))
-            for (raw, stored), text, vector in zip(kept, texts, vectors, strict=True)
+            Row(raw, stored, Example(stored.ticket, text, vector, record))
+            for (raw, stored), text, vector, record in zip(kept, texts, vectors, records, strict=True)
         ]
 
     def raw_vectors(self, rows: Sequence[Row]) -> NDArray[np.float32]:

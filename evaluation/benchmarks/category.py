@@ -14,13 +14,14 @@ from evaluation.benchmarks.category_data import CategoryData, category_data
 from evaluation.benchmarks.outside import OutsideFigures, Scored, familiarity, outside_figures
 from evaluation.calibration import automation, expected_calibration_error, null_calibration_error
 from evaluation.classification import classification_figures, macro_f1
-from evaluation.dataset import FittedTriage
+from evaluation.dataset import FittedTriage, LabelledRows
 from evaluation.floors import frozen_embeddings, tfidf_svm
 from evaluation.intervals import bootstrap_interval, mean_interval
 from evaluation.near_duplicates import has_near_duplicate
+from evaluation.neighbours import neighbours_among
 from features.errors import NotEnoughData
-from features.feature_space import Example
-from serving.triage import TargetModel
+from serving.target_model import TargetModel
+from serving.triage import Triage
 
 PRECISIONS = (0.90, 0.95)
 
@@ -73,12 +74,14 @@ def category_benchmark(
     fitted = _fit(bench, data)
     truth = [str(value) for value in data.test.categories]
     with bench.step("predict"):
-        probabilities = fitted.model.probabilities(fitted.fitted.triage.space.transform(data.test.examples))
+        probabilities = _probabilities(fitted.fitted.triage, fitted.model, data.test, data.known)
     answers = Answers.of(fitted.model.classes, probabilities, truth)
     figures = classification_figures(truth, answers.labels)
     with bench.step("near-duplicates"):
         fresh = ~has_near_duplicate(data.train_texts, data.test_texts)
-    outside = _outside(bench, data, fitted, answers) if data.outside_test and data.outside_validation else None
+    outside = (
+        _outside(bench, data, fitted, answers) if len(data.outside_test) and len(data.outside_validation) else None
+    )
     intervals = _intervals(answers, fresh, figures.accuracy_ci95, figures.macro_f1_ci95)
     return {
         "on": on,
@@ -111,9 +114,13 @@ def _fit(bench: Bench, data: CategoryData) -> _Calibrated:
             return _Calibrated(folded.fitted, model, answers, folded.familiarity)
         fitted = bench.fitting.triage(data.train, data.calibration)
     model = _category(fitted)
-    probabilities = model.probabilities(fitted.triage.space.transform(data.calibration.examples))
+    probabilities = _probabilities(fitted.triage, model, data.calibration, data.train)
     answers = Answers.of(model.classes, probabilities, data.calibration.categories)
     return _Calibrated(fitted, model, answers, np.empty(0))
+
+
+def _probabilities(triage: Triage, model: TargetModel, rows: LabelledRows, known: LabelledRows) -> NDArray[np.float64]:
+    return model.probabilities(triage.space.transform(rows.examples), neighbours_among(known, rows))
 
 
 def _category(fitted: FittedTriage) -> TargetModel:
@@ -198,17 +205,15 @@ def _floors(bench: Bench, data: CategoryData, truth: Sequence[str]) -> dict[str,
 def _outside(bench: Bench, data: CategoryData, calibrated: _Calibrated, test: Answers) -> OutsideFigures:
     """Figures on texts of no known class, by the novelty score of the release."""
     triage, model = calibrated.fitted.triage, calibrated.model
-    known = [example.vector for example in data.train.examples]
 
-    def score(examples: Sequence[Example]) -> NDArray[np.float64]:
-        confidence = model.probabilities(triage.space.transform(examples)).max(axis=1)
-        return familiarity(triage.novelty, confidence, examples, known)
+    def familiar(rows: LabelledRows) -> NDArray[np.float64]:
+        return familiarity(triage, rows, data.known)
 
     with bench.step("out of scope"):
-        inside = Scored(familiarity(triage.novelty, test.confidence, data.test.examples, known), test.correct)
+        inside = Scored(familiar(data.test), test.correct)
         validation = Scored(calibrated.familiarity, calibrated.answers.correct)
         if len(data.validation):
-            probabilities = model.probabilities(triage.space.transform(data.validation.examples))
+            probabilities = _probabilities(triage, model, data.validation, data.train)
             answers = Answers.of(model.classes, probabilities, data.validation.categories)
-            validation = Scored(score(data.validation.examples), answers.correct)
-        return outside_figures(inside, score(data.outside_test), validation, score(data.outside_validation))
+            validation = Scored(familiar(data.validation), answers.correct)
+        return outside_figures(inside, familiar(data.outside_test), validation, familiar(data.outside_validation))

@@ -15,7 +15,6 @@ from evaluation.benchmarks.splits import before_cut, fit_and_calibration, groupe
 from evaluation.dataset import LabelledRows
 from evaluation.near_duplicates import near_duplicate_groups
 from features.errors import InvalidInput, NotEnoughData
-from features.feature_space import Example
 from features.ticket import Case, Outcome, Ticket
 
 N_FOLDS = 5
@@ -31,8 +30,11 @@ class CategoryData:
         Fold of each training row where calibration is by folds; then ``calibration`` is empty.
     validation : LabelledRows
         Rows of known classes that a novelty threshold may be chosen on, apart from training; may be empty.
-    outside_validation, outside_test : tuple of Example
-        Texts of no known class; empty where the folder has none.
+    known : LabelledRows
+        What the test rows have their neighbours among: the training rows, and where rows are cut by time also the later
+        ones that calibrate.
+    outside_validation, outside_test : LabelledRows
+        Texts of no known class, whatever they are labelled; empty where the folder has none.
     """
 
     train: LabelledRows
@@ -42,8 +44,9 @@ class CategoryData:
     train_texts: tuple[str, ...]
     test_texts: tuple[str, ...]
     validation: LabelledRows
-    outside_validation: tuple[Example, ...] = ()
-    outside_test: tuple[Example, ...] = ()
+    known: LabelledRows
+    outside_validation: LabelledRows
+    outside_test: LabelledRows
 
 
 def category_data(bench: Bench, folder: Path, *, on: On, label: str, project: str | None) -> CategoryData:
@@ -123,12 +126,12 @@ def _train_and_test(bench: Bench, rows: Sequence[Row], *, on: On) -> CategoryDat
             test = [row for row, fold in zip(train, folds, strict=True) if fold == 0]
             train = [row for row, fold in zip(train, folds, strict=True) if fold != 0]
     data = _data(train=train, calibration=[], test=test, validation=validation)
-    outside = tuple(row.example for row in by_part.get("oos_val", []))
+    outside = labelled(by_part.get("oos_val", []))
     return replace(
         data,
         folds=_folds(bench, train),
         outside_validation=outside,
-        outside_test=outside if on == "tune" else tuple(row.example for row in by_part.get("oos_test", [])),
+        outside_test=outside if on == "tune" else labelled(by_part.get("oos_test", [])),
     )
 
 
@@ -153,11 +156,12 @@ def _issues(bench: Bench, folder: Path, *, on: On, label: str, project: str | No
     # The project is known when an issue is filed; its component, like any last state, when it is resolved.
     known = [rows[i] for i in older if label == "project" or rows[i].resolved < cut]
     fit, calibration = fit_and_calibration(len(known))
-    return _data(
+    data = _data(
         train=[known[i] for i in fit],
         calibration=[known[i] for i in calibration],
         test=rows[len(older) : n_seen],
     )
+    return replace(data, known=labelled(known))
 
 
 def _relabelled(case: Case, label: str) -> Case:
@@ -182,4 +186,7 @@ def _data(
         train_texts=tuple(row.raw_text for row in train),
         test_texts=tuple(row.raw_text for row in test),
         validation=labelled(validation),
+        known=labelled(train),
+        outside_validation=labelled([]),
+        outside_test=labelled([]),
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from evaluation.dataset import LabelledRows
 from evaluation.intervals import N_DRAWS, SEED, Interval, mean_interval
-from evaluation.neighbours import nearest_cosines
-from features.feature_space import Example
-from serving.triage import Novelty
+from evaluation.neighbours import neighbours_among
+from serving.triage import Triage
 
 Floats = NDArray[np.float64]
 
@@ -50,14 +49,14 @@ class OutsideFigures:
         }
 
 
-def familiarity(
-    novelty: Novelty, confidence: Floats, examples: Sequence[Example], known: Sequence[NDArray[np.float32]]
-) -> Floats:
-    """Novelty scores of examples, shape (n,), from their confidence, shape (n,), and the nearest known vectors."""
-    if not len(examples):
-        return np.empty(0)
-    nearest = nearest_cosines(known, [example.vector for example in examples], k=Novelty.N_NEAREST)
-    return np.array([novelty.score(float(c), row.tolist()) for c, row in zip(confidence, nearest, strict=True)])
+def familiarity(triage: Triage, rows: LabelledRows, known: LabelledRows) -> Floats:
+    """Novelty scores of rows among those that are known, shape (n,); low is new."""
+    if triage.novelty is None or triage.category is None or not len(rows):
+        return np.zeros(len(rows))
+    found = triage.novelty.signals(
+        triage.category, triage.space.transform(rows.examples), neighbours_among(known, rows)
+    )
+    return triage.novelty.familiarity(found)
 
 
 def auroc(inside: Floats, outside: Floats) -> float:

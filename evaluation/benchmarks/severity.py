@@ -27,7 +27,7 @@ from evaluation.severity import (
 )
 from features.errors import NotEnoughData
 from features.ticket import SEVERITIES
-from serving.triage import SeverityModel
+from serving.severity_model import SeverityModel
 
 Levels = NDArray[np.int64]
 

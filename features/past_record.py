@@ -1,0 +1,188 @@
+"""How severe the resolved tickets of a reporter, a customer and a product have been, up to a moment.
+
+Who reports, and for what product, says more of a ticket's severity than its words do. Only what was known counts: a
+ticket enters when it is resolved, with the severity that it then had. Older ones count less, by half a year after year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.ticket import SEVERITIES, Outcome, Ticket
+
+N_LEVELS = len(SEVERITIES)
+HALF_LIFE = 365 * 86_400.0  # seconds
+
+# A group's shares are drawn towards those of the wider group by as many tickets; all tickets towards an even split.
+_EVEN, _PRODUCT, _NARROW = 4.0, 10.0, 4.0
+# Weights grow with time from here on, so that a sum need not be touched when time goes by: 2020-01-01.
+_ANCHOR = 1_577_836_800.0
+_LEAST = 1e-9
+
+_GROUPS = ("product", "customer", "reporter", "reporter_and_product")
+RECORD_NAMES: tuple[str, ...] = (
+    *(f"{group}_{level}" for group in _GROUPS for level in SEVERITIES),
+    "customer_tickets",
+    "reporter_tickets",
+)
+
+Key = tuple[str, ...]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whose record is asked for; None where unknown."""
+
+    product: str | None
+    customer: str | None
+    reporter: str | None
+
+    @classmethod
+    def of(cls, ticket: Ticket) -> Who:
+        """The product, customer and reporter of a ticket."""
+        return cls(ticket.product, ticket.customer, ticket.reporter)
+
+    def groups(self) -> Iterator[Key]:
+        """The groups that a ticket of theirs counts in."""
+        yield ()
+        for name in ("product", "customer", "reporter"):
+            value = getattr(self, name)
+            if value is not None:
+                yield (name, value)
+        if self.reporter is not None and self.product is not None:
+            yield ("reporter_and_product", self.reporter, self.product)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A ticket as it counts.
+
+    Attributes
+    ----------
+    level : int
+        Number of its severity, 0 (sev1) to 3.
+    at : float
+        Since when it was known, in seconds since the epoch.
+    """
+
+    who: Who
+    level: int
+    at: float
+
+    @classmethod
+    def of(cls, ticket: Ticket, outcome: Outcome) -> Counted | None:
+        """A case as it counts; None where its severity is not known, or nobody knows since when."""
+        at = outcome.resolved_at or (ticket.created_at if outcome.is_resolved else None)
+        if at is None or outcome.severity is None:
+            return None
+        return cls(Who.of(ticket), SEVERITIES.index(outcome.severity), at.timestamp())
+
+
+class PastRecord:
+    """Severities of resolved tickets by group, each weighted by its age. Not safe to change from two threads.
+
+    Examples
+    --------
+    >>> record = PastRecord()
+    >>> ann = Who(product="sync", customer=None, reporter="ann")
+    >>> for day in range(30):
+    ...     record.add(Counted(ann, level=0, at=day * 86_400.0))
+    >>> shares = np.exp(record.features(ann, at=30 * 86_400.0)[:4])
+    >>> bool(shares[0] > 0.6), float(shares.sum().round(6))
+    (True, 1.0)
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[Key, Floats] = {}
+
+    def add(self, ticket: Counted) -> None:
+        """Count a ticket."""
+        for key in ticket.who.groups():
+            if key not in self._sums:
+                self._sums[key] = np.zeros(N_LEVELS)
+            self._sums[key][ticket.level] += _weight(ticket.at)
+
+    def remove(self, ticket: Counted) -> None:
+        """Take back a ticket that was counted."""
+        for key in ticket.who.groups():
+            sums = self._sums[key]
+            sums[ticket.level] -= _weight(ticket.at)
+            # What adding and taking back leaves of rounding is no ticket.
+            sums[sums < _LEAST * _weight(ticket.at)] = 0.0
+            if not sums.any():
+                del self._sums[key]
+
+    def features(self, who: Who, *, at: float, without: Counted | None = None) -> Floats:
+        """Log-shares of the levels in each group, and how many tickets stand behind them.
+
+        Parameters
+        ----------
+        without : Counted, optional
+            A counted ticket to leave out: an earlier version of the one that is asked about.
+
+        Returns
+        -------
+        ndarray of float64, shape (len(RECORD_NAMES),)
+        """
+
+        def counts(*key: str | None) -> Floats:
+            return self._counts(tuple(map(str, key)), at, without)
+
+        every = _drawn(counts(), np.full(N_LEVELS, 1.0 / N_LEVELS), _EVEN)
+        product = _drawn(counts("product", who.product), every, _PRODUCT)
+        customers, reporters = counts("customer", who.customer), counts("reporter", who.reporter)
+        customer = _drawn(customers, product, _NARROW)
+        reporter = _drawn(reporters, customer, _NARROW)
+        both = _drawn(counts("reporter_and_product", who.reporter, who.product), reporter, _NARROW)
+        return np.concatenate(
+            [np.log([product, customer, reporter, both]).ravel(), np.log1p([customers.sum(), reporters.sum()])]
+        )
+
+    def _counts(self, key: Key, at: float, without: Counted | None) -> Floats:
+        sums = self._sums.get(key)
+        if sums is None:
+            return np.zeros(N_LEVELS)
+        if without is not None and key in without.who.groups():
+            sums = sums.copy()
+            sums[without.level] = max(0.0, sums[without.level] - _weight(without.at))
+        return np.asarray(sums / _weight(at), dtype=np.float64)
+
+
+def empty_record() -> Floats:
+    """The features of somebody of whom nothing is known, in a history without severities."""
+    return PastRecord().features(Who(None, None, None), at=_ANCHOR)
+
+
+def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> Floats:
+    """The record of each ticket as it stood when the ticket was created; undated tickets have an empty one.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_tickets, len(RECORD_NAMES))
+    """
+    counted = [Counted.of(ticket, outcome) for ticket, outcome in zip(tickets, outcomes, strict=True)]
+    events = [(ticket.at, True, i) for i, ticket in enumerate(counted) if ticket is not None]
+    events += [(at.timestamp(), False, i) for i, ticket in enumerate(tickets) if (at := ticket.created_at) is not None]
+    record, rows = PastRecord(), np.tile(empty_record(), (len(tickets), 1))
+    # Of events at the same moment creations come first: what is known at that very moment was not known before.
+    for moment, is_known, i in sorted(events):
+        known = counted[i]
+        if is_known and known is not None:
+            record.add(known)
+        elif not is_known:
+            rows[i] = record.features(Who.of(tickets[i]), at=moment)
+    return rows
+
+
+def _weight(at: float) -> float:
+    return float(2.0 ** ((at - _ANCHOR) / HALF_LIFE))
+
+
+def _drawn(counts: Floats, towards: Floats, strength: float) -> Floats:
+    total = counts + strength * towards
+    return np.asarray(total / total.sum(), dtype=np.float64)

@@ -1,0 +1,109 @@
+"""When a ticket is unlike all history: signals of the category model and the nearest cases, weighed into one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.feature_space import FeatureRows
+from features.release import Release
+from serving.heads import softmax
+from serving.neighbours import Neighbours
+from serving.target_model import TargetModel
+
+SIGNALS = ("confidence", "log_odds", "largest_score", "energy", "nearest", "five_nearest", "centroid", "agreement")
+_N_FEW, _N_AGREEING = 5, 10
+_EPSILON = 1e-6
+
+# Without classes enough to learn from: top probability plus twice the mean cosine of the five nearest.
+UNTRAINED = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0])
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """Familiarity of a ticket, and the threshold below which it is called novel.
+
+    Attributes
+    ----------
+    weights : ndarray of float64, shape (len(SIGNALS),)
+    centroids : ndarray of float32, shape (n_classes, dimension)
+        Mean direction of the training tickets of each class; zeros for a class of too few to say nothing of one.
+    threshold : float or None
+        A release without enough rows to set it calls nothing new.
+    """
+
+    weights: Floats
+    centroids: NDArray[np.float32]
+    threshold: float | None
+
+    def signals(self, model: TargetModel, rows: FeatureRows, neighbours: Neighbours) -> Floats:
+        """Signals of familiarity, shape (n, len(SIGNALS))."""
+        scores = model.scores(rows, neighbours)
+        return signals(scores, self.centroid_cosines(rows), neighbours, model)
+
+    def centroid_cosines(self, rows: FeatureRows) -> Floats:
+        """Cosine of each row to each class's centroid, shape (n, n_classes)."""
+        found = [self.centroids @ vector for vector in rows.vectors]
+        return np.stack(found).astype(np.float64) if found else np.empty((0, len(self.centroids)))
+
+    def familiarity(self, found: Floats) -> Floats:
+        """High for what is known, low for what is new; of signals of shape (n, len(SIGNALS))."""
+        return np.asarray((found * self.weights).sum(axis=1), dtype=np.float64)
+
+    def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
+        """The arrays that :meth:`from_release` reads."""
+        return {"weights": self.weights, "centroids": self.centroids}
+
+    @classmethod
+    def from_release(cls, release: Release) -> Novelty:
+        """Read the novelty part of a release."""
+        arrays = release.arrays("novelty")
+        return cls(
+            weights=arrays["weights"].astype(np.float64),
+            centroids=arrays["centroids"].astype(np.float32),
+            threshold=release.json("novelty")["threshold"],
+        )
+
+
+def signals(scores: Floats, centroid_cosines: Floats, neighbours: Neighbours, model: TargetModel) -> Floats:
+    """Signals of familiarity from the scores of a model.
+
+    Parameters
+    ----------
+    scores, centroid_cosines : ndarray of float64, shape (n, n_classes)
+
+    Returns
+    -------
+    ndarray of float64, shape (n, len(SIGNALS))
+        Columns in the order of ``SIGNALS``: top probability and its log-odds, largest score and log-sum-exp of the
+        scores (Liu et al., NeurIPS 2020), cosine of the nearest case, mean of the five nearest, cosine to the nearest
+        centroid, and the share of the ten nearest cases that have the answered class.
+    """
+    probabilities = softmax(scores)
+    confidence = probabilities.max(axis=1)
+    largest = scores.max(axis=1)
+    energy = largest + np.log(np.exp(scores - largest[:, None]).sum(axis=1))
+    cosines = neighbours.cosines.astype(np.float64)
+    codes = neighbours.codes(model.name, model.classes)[:, :_N_AGREEING]
+    agreeing = codes == probabilities.argmax(axis=1)[:, None]
+    return np.column_stack(
+        [
+            confidence,
+            np.log((confidence + _EPSILON) / (1.0 - confidence + _EPSILON)),
+            largest,
+            energy,
+            _mean(cosines[:, :1]),
+            _mean(cosines[:, :_N_FEW]),
+            centroid_cosines.max(axis=1),
+            _mean(agreeing.astype(np.float64)),
+        ]
+    )
+
+
+def _mean(values: Floats) -> Floats:
+    return np.asarray(values.mean(axis=1) if values.shape[1] else np.zeros(len(values)), dtype=np.float64)

@@ -1,0 +1,74 @@
+"""A categorical target (category, or any further one): linear scores and the vote of the nearest cases, calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.feature_space import FeatureRows
+from features.release import Release
+from serving.decision import Thresholds
+from serving.heads import LinearHead, softmax
+from serving.neighbours import Neighbours, Vote
+
+
+@dataclass(frozen=True, slots=True)
+class TargetModel:
+    """One score a class: log-odds up to a constant, so that their softmax is the calibrated probability.
+
+    Attributes
+    ----------
+    name : str
+        The target, by which neighbours have their labels.
+    thresholds : Thresholds
+        For the classes without some of their own.
+    class_thresholds : mapping of str to Thresholds
+        Of the classes that were answered often enough on calibration rows.
+    rare : frozenset of str
+        Classes with too few examples to be acted on unseen.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    head: LinearHead
+    vote: Vote
+    thresholds: Thresholds
+    class_thresholds: Mapping[str, Thresholds] = field(default_factory=dict)
+    rare: frozenset[str] = frozenset()
+
+    def scores(self, rows: FeatureRows, neighbours: Neighbours) -> NDArray[np.float64]:
+        """Scores, shape (n, n_classes)."""
+        return self.head.scores(rows) + self.vote.scores(neighbours, self.name, self.classes)
+
+    def probabilities(self, rows: FeatureRows, neighbours: Neighbours) -> NDArray[np.float64]:
+        """Calibrated probabilities, shape (n, n_classes)."""
+        return softmax(self.scores(rows, neighbours))
+
+    def to_json(self) -> dict[str, Any]:
+        """What :meth:`from_release` reads beside the head's arrays."""
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
+            "vote": {"temperature": self.vote.temperature, "weight": self.vote.weight},
+            "thresholds": self.thresholds.to_json(),
+            "class_thresholds": {name: found.to_json() for name, found in sorted(self.class_thresholds.items())},
+            "rare": sorted(self.rare),
+        }
+
+    @classmethod
+    def from_release(cls, release: Release, part: str) -> TargetModel:
+        """Read the model of a release's part."""
+        config = release.json(part)
+        return cls(
+            name=config["name"],
+            classes=tuple(config["classes"]),
+            head=LinearHead.from_arrays(release.arrays(part)),
+            vote=Vote(**config["vote"]),
+            thresholds=Thresholds(**config["thresholds"]),
+            class_thresholds={name: Thresholds(**found) for name, found in config["class_thresholds"].items()},
+            rare=frozenset(config["rare"]),
+        )
