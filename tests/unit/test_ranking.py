@@ -22,6 +22,7 @@ ENTRY = CaseEntry(
     product="api",
     customer="Acme",
     category=None,
+    targets={},
     severity=None,
     outcome=FixOutcome.UNKNOWN,
     access_group=None,

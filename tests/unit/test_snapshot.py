@@ -73,7 +73,7 @@ def test_every_kind_of_damage_is_seen(tmp_path: Path):
 
     content = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**content, "format": 99}))
-    with pytest.raises(IndexDamaged, match="has format 99, and this version reads 1"):
+    with pytest.raises(IndexDamaged, match="has format 99, and this version reads 2"):
         check_snapshot(path)
     manifest.write_text("{")
     with pytest.raises(IndexDamaged, match=r"manifest of .* cannot be read"):
