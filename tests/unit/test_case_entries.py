@@ -19,7 +19,9 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def stored(row_id: int, *, system: str = "default", change: int = 1, links: tuple[Link, ...] = (), **values: object):
-    outcome = {name: values.pop(name) for name in ("status", "category", "severity", "outcome", "targets") if name in values}
+    outcome = {
+        name: values.pop(name) for name in ("status", "category", "severity", "outcome", "targets") if name in values
+    }
     if outcome.get("status", Status.OPEN) is not Status.OPEN:
         outcome["resolved_at"] = NOON + timedelta(days=1)
     ticket = Ticket(id=f"T-{row_id}", subject="Login fails", description="Since noon", **values)

@@ -9,15 +9,17 @@ from sklearn.calibration import _SigmoidCalibration
 
 from evaluation.backtest import backtest, most_likely_categories, most_likely_severities
 from evaluation.dataset import LabelledRows
+from evaluation.neighbours import neighbours_among
 from features.encoder import HashingEncoder
 from features.errors import NotEnoughData
 from features.feature_space import Example
 from features.text import model_text
 from features.ticket import Severity, Ticket
-from serving.heads import softmax
+from serving.neighbours import Neighbours
 from serving.schemas import Action
-from training.calibration import choose_thresholds, fit_platt, fit_temperature
+from training.calibration import MIN_CLASS, choose_class_thresholds, choose_thresholds, fit_platt
 from training.params import TrainingParams
+from training.pooling import usual_pool
 from training.triage import fit_triage
 
 PARAMS = TrainingParams(rare_below=5)
@@ -58,10 +60,15 @@ def rows_of(
     )
 
 
+def alone(n: int) -> Neighbours:
+    """No neighbours for any of n tickets."""
+    return Neighbours(np.empty((n, 0), np.float32), np.empty((n, 0), np.int64), {})
+
+
 def test_what_can_be_told_apart_is_told_apart():
     train, calibration, test = rows_of(120, seed=1), rows_of(90, seed=2), rows_of(60, seed=3)
     fitted = fit_triage(train, calibration, PARAMS)
-    result = backtest(fitted.triage, test, [example.vector for example in train.examples])
+    result = backtest(fitted.triage, test, train)
     assert most_likely_categories(fitted.triage, result) == list(test.categories)
     assert most_likely_severities(result) == [str(level) for level in test.severities]
     assert fitted.class_counts["category"] == {"login": 40, "export": 40, "billing": 40}
@@ -72,7 +79,7 @@ def test_what_can_be_told_apart_is_told_apart():
 
 def test_an_empty_test_set_is_no_error():
     fitted = fit_triage(rows_of(60), rows_of(30, seed=1), PARAMS)
-    result = backtest(fitted.triage, rows_of(0), [])
+    result = backtest(fitted.triage, rows_of(0), rows_of(60))
     assert result.predictions == ()
     assert most_likely_categories(fitted.triage, result) == []
 
@@ -92,7 +99,7 @@ def test_severities_alone_can_be_learned_from():
     train, calibration = (replace(rows_of(90, seed=s), categories=(None,) * 90) for s in (1, 2))
     fitted = fit_triage(train, calibration, PARAMS)
     assert fitted.triage.category is None
-    [answer] = fitted.triage.predict(rows_of(1, seed=3).examples, [[0.9]])
+    [answer] = fitted.triage.predict(rows_of(1, seed=3).examples, alone(1))
     assert answer.severity.most_likely is Severity.SEV1
     assert answer.category.reason == "not_trained"
 
@@ -105,7 +112,7 @@ def test_one_severity_or_none_gives_no_severity_model(with_severity: bool):
     fitted = fit_triage(*rows, PARAMS)
     assert fitted.triage.severity is None
     assert fitted.sev1 is None
-    [answer] = fitted.triage.predict(rows_of(1).examples, [[0.9]])
+    [answer] = fitted.triage.predict(rows_of(1).examples, alone(1))
     assert answer.severity.reason == "not_trained"
 
 
@@ -118,7 +125,8 @@ def test_further_targets_are_learned_as_category_is():
         parts.append(replace(rows, targets={"team": tuple(team), "same for all": ("x",) * 90}))
     fitted = fit_triage(*parts, PARAMS)
     assert set(fitted.triage.targets) == {"team"}, "a target of one value has nothing to tell"
-    [answer] = fitted.triage.predict(rows_of(1, seed=9).examples, [[0.9]])
+    asked = rows_of(1, seed=9)
+    [answer] = fitted.triage.predict(asked.examples, neighbours_among(parts[0], asked))
     assert answer.targets["team"].value == "identity"
 
 
@@ -136,33 +144,23 @@ def test_few_calibration_rows_suggest_from_a_half_and_automate_nothing():
     assert fitted.triage.category is not None
     assert fitted.triage.category.thresholds.suggest == 0.5
     assert fitted.triage.category.thresholds.automate is None
-    assert fitted.triage.category.temperature == 1.0
+    assert fitted.triage.category.class_thresholds == {}
+    assert fitted.triage.category.vote == usual_pool(2).vote
+    assert fitted.triage.novelty is not None
     assert fitted.triage.novelty.threshold is None
 
 
 def test_classes_that_training_has_not_seen_count_against_the_thresholds():
     calibration = rows_of(150, seed=2)  # a third of these is of a class that is not among the training rows
-    triage = fit_triage(rows_of(80, seed=1, categories=("login", "export")), calibration, PARAMS).triage
-    answers = [p.category for p in triage.predict(calibration.examples, [[1.0] * 5] * 150)]
+    train = rows_of(80, seed=1, categories=("login", "export"))
+    triage = fit_triage(train, calibration, PARAMS).triage
+    answers = [p.category for p in triage.predict(calibration.examples, neighbours_among(train, calibration))]
     right = [answer.value == truth for answer, truth in zip(answers, calibration.categories, strict=True)]
     answered = [ok for answer, ok in zip(answers, right, strict=True) if answer.value is not None]
     automated = [ok for answer, ok in zip(answers, right, strict=True) if answer.action is Action.AUTOMATE]
     assert 20 <= len(automated) <= len(answered) < 150
     assert np.mean(answered) >= PARAMS.suggest_precision
     assert np.mean(automated) >= PARAMS.automate_precision
-
-
-def test_temperature_is_the_one_of_least_log_loss():
-    generator = np.random.default_rng(0)
-    scores = generator.standard_normal((400, 4)) * 3
-    truth = np.array([generator.choice(4, p=softmax(row[None, :], 2.0)[0]) for row in scores])
-
-    def log_loss(temperature: float) -> float:
-        return float(-np.log(softmax(scores, temperature)[np.arange(400), truth]).mean())
-
-    fitted = fit_temperature(scores, truth)
-    assert fitted == pytest.approx(2.0, rel=0.2)
-    assert log_loss(fitted) <= min(log_loss(t) for t in np.linspace(0.5, 5, 200)) + 1e-6
 
 
 def test_platt_scaling_agrees_with_scikit_learn():
@@ -198,12 +196,57 @@ def test_nothing_is_suggested_below_the_floor_however_precise():
     assert (always_wrong.suggest, always_wrong.automate) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("n_right", "suggests", "automates"), [(76, False, False), (77, True, False), (98, True, False), (99, True, True)]
+)
+def test_thresholds_hold_their_precision_by_its_lower_bound(n_right: int, suggests: bool, automates: bool):
+    # Of 100 answers of one confidence 70 are enough by the share, and 77 by the bound of Clopper and Pearson.
+    probabilities = np.tile([0.6, 0.4], (100, 1))
+    thresholds = choose_thresholds(probabilities, (np.arange(100) >= n_right).astype(np.int64), PARAMS)
+    assert thresholds.suggest == (0.6 if suggests else None)
+    assert thresholds.automate == (0.6 if automates else None)
+
+
+def test_a_class_that_is_answered_badly_is_not_automated_while_another_is():
+    # "a" is always right, "b" half the time, "c" was answered too seldom to have thresholds of its own.
+    confident = np.full((2 * MIN_CLASS, 3), 0.02) + 0.94 * np.repeat(np.eye(3)[:2], MIN_CLASS, axis=0)
+    seldom = np.tile([0.02, 0.02, 0.96], (MIN_CLASS - 1, 1))
+    truth = np.concatenate([np.zeros(MIN_CLASS), np.arange(MIN_CLASS) % 2, np.full(MIN_CLASS - 1, 2)]).astype(np.int64)
+    found = choose_class_thresholds(("a", "b", "c"), np.vstack([confident, seldom]), truth, PARAMS)
+    assert set(found) == {"a", "b"}
+    assert found["a"].automate == pytest.approx(0.96)
+    assert (found["b"].suggest, found["b"].automate) == (None, None)
+    assert choose_class_thresholds(("a", "b", "c"), np.empty((0, 3)), np.empty(0, np.int64), PARAMS) == {}
+
+
+def test_a_fitted_model_automates_the_class_that_it_answers_well_alone():
+    generator = random.Random(5)
+    train, later = rows_of(240, seed=1), rows_of(450, seed=2)
+    # What is said to be of export is, as often as not, billing: nobody can tell from the words.
+    swapped = tuple(
+        generator.choice(["export", "billing"]) if label != "login" else label for label in later.categories
+    )
+    model = fit_triage(train, replace(later, categories=swapped), PARAMS).triage.category
+    assert model is not None
+    assert model.class_thresholds["login"].automate is not None
+    assert model.class_thresholds["export"].automate is None
+    assert model.class_thresholds["billing"].automate is None
+
+
 def test_the_same_rows_and_seed_give_the_same_weights():
     first, second = (fit_triage(rows_of(90), rows_of(60, seed=2), PARAMS).triage for _ in range(2))
     assert first.category is not None
     assert second.category is not None
-    assert np.array_equal(first.category.head.sparse_weights, second.category.head.sparse_weights)
-    assert first.category.temperature == second.category.temperature
+    assert first.category.to_json() == second.category.to_json()
+    assert first.severity is not None
+    assert second.severity is not None
+    assert first.novelty is not None
+    assert second.novelty is not None
+    for one, other in ((first.category.head, second.category.head), (first.severity, second.severity)):
+        for name, values in one.to_arrays().items():
+            assert np.array_equal(values, other.to_arrays()[name]), name
+    assert np.array_equal(first.novelty.weights, second.novelty.weights)
+    assert first.novelty.threshold == second.novelty.threshold
 
 
 @pytest.mark.parametrize("level", list(Severity))
@@ -216,7 +259,7 @@ def test_a_level_that_was_never_seen_still_has_a_probability(level: Severity):
         parts.append(replace(rows, severities=tuple(by_category[str(label)] for label in rows.categories)))
     triage = fit_triage(*parts, PARAMS).triage
     assert triage.severity is not None
-    probabilities = triage.severity.probabilities(triage.space.transform(rows_of(30, seed=5).examples))
+    probabilities = triage.severity.probabilities(triage.space.transform(rows_of(30, seed=5).examples), alone(30))
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(30))
     assert np.all(probabilities >= 0)
     assert np.all(probabilities[:, list(Severity).index(level)] < 0.2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,10 +11,18 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from evaluation.benchmarks.outside import Scored, auroc, best_threshold, familiarity, outside_figures
-from features.feature_space import Example
+from evaluation.dataset import LabelledRows
+from features.feature_space import Example, FeatureSpace
+from features.ngrams import NgramVectorizer
+from features.structured import StructuredColumns
 from features.text import ModelText
 from features.ticket import Ticket
-from serving.triage import Novelty
+from serving.decision import Thresholds
+from serving.heads import LinearHead
+from serving.neighbours import Vote
+from serving.novelty import UNTRAINED, Novelty
+from serving.target_model import TargetModel
+from serving.triage import Triage
 
 SCORES = st.lists(st.integers(0, 10).map(lambda score: score / 10), min_size=1, max_size=30).map(np.array)
 
@@ -41,7 +51,24 @@ def test_a_rejected_row_of_a_known_class_counts_as_wrong():
     assert (figures.in_scope_accuracy, figures.recall) == (0.5, 0.5)
 
 
+def labelled(*vectors: tuple[float, float], category: str | None = None) -> LabelledRows:
+    n = len(vectors)
+    examples = tuple(Example(Ticket(), ModelText("", "x"), np.array(vector, np.float32)) for vector in vectors)
+    return LabelledRows(examples, (category,) * n, (None,) * n, {})
+
+
 def test_familiarity_is_the_novelty_score_of_the_release():
-    known = [np.array([1.0, 0.0], dtype=np.float32)]
-    example = Example(Ticket(), ModelText("", "x"), np.array([0.6, 0.8], dtype=np.float32))
-    assert familiarity(Novelty(2.0, None), np.array([0.5]), [example], known).tolist() == pytest.approx([1.7])
+    even = LinearHead(np.zeros((0, 2), np.float32), np.zeros((2, 2), np.float32), np.zeros(2, np.float32))
+    category = TargetModel("category", ("a", "b"), even, Vote(0.1, 0.0), Thresholds(0.5, None))
+    triage = Triage(
+        space=FeatureSpace(NgramVectorizer.fit([]), StructuredColumns(()), dense_weight=1.0, structured_weight=1.0),
+        category=category,
+        severity=None,
+        targets={},
+        novelty=Novelty(UNTRAINED, np.zeros((2, 2), np.float32), threshold=None),
+    )
+    known = labelled((1.0, 0.0), (0.0, 1.0), category="a")
+    # Top probability, and twice the mean cosine.
+    assert familiarity(triage, labelled((0.6, 0.8), (1.0, 0.0)), known).tolist() == pytest.approx([1.9, 1.5])
+    assert familiarity(triage, labelled(), known).shape == (0,)
+    assert familiarity(replace(triage, novelty=None), labelled((0.6, 0.8)), known).tolist() == [0.0]

@@ -14,13 +14,15 @@ from features.text import ModelText
 from features.ticket import Severity, Ticket
 from serving.decision import Thresholds
 from serving.heads import LinearHead
+from serving.neighbours import Neighbours, Vote
+from serving.novelty import SIGNALS, Novelty
 from serving.ranking import UNTRAINED
 from serving.schemas import Action
-from serving.triage import Novelty, SeverityModel, TargetModel, Triage
+from serving.severity_model import N_INPUTS, SecondStage, SeverityModel
+from serving.target_model import TargetModel
+from serving.triage import Triage
 from training.params import DEFAULT_COSTS
 from training.parts import release_parts
-
-LEVELS = [[4.0, 4.0, 4.0], [-4.0, 4.0, 4.0], [-4.0, -4.0, 4.0], [-4.0, -4.0, -4.0]]
 
 
 def head(weights: list[list[float]]) -> LinearHead:
@@ -29,10 +31,31 @@ def head(weights: list[list[float]]) -> LinearHead:
     return LinearHead(np.zeros((0, dense.shape[1]), np.float32), dense, np.zeros(dense.shape[1], np.float32))
 
 
+def by_heads_alone() -> SecondStage:
+    """Each head speaks for every level up to its own; what else is known of a ticket counts for nothing."""
+    weights = np.zeros((N_INPUTS, 4))
+    for number in range(3):
+        weights[number, : number + 1] = 1.0
+    return SecondStage(weights, np.zeros(4))
+
+
+def near(*cosines: list[float], labels: tuple[str | None, ...] = ()) -> Neighbours:
+    """Neighbours of tickets by their cosines, a list each; the labels are those of their cases, in that order."""
+    numbers = np.tile(np.arange(len(cosines[0]) if cosines else 0), (len(cosines), 1))
+    labels = labels or (None,) * numbers.shape[1]
+    return Neighbours(np.array(cosines, np.float32).reshape(numbers.shape), numbers, {"category": labels})
+
+
+def novelty(*, threshold: float | None) -> Novelty:
+    """Top probability plus the mean cosine of the five nearest."""
+    weights = np.array([float(name in ("confidence", "five_nearest")) for name in SIGNALS])
+    return Novelty(weights, centroids=np.zeros((2, 2), np.float32), threshold=threshold)
+
+
 def severity_model(**changes: object) -> SeverityModel:
     model = SeverityModel(
         head=head([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]),
-        platt=np.array([[1.0, 0.0]] * 3),
+        stage=by_heads_alone(),
         costs=np.array(DEFAULT_COSTS),
         thresholds=Thresholds(suggest=0.4, automate=0.9),
         sev1_threshold=0.5,
@@ -45,15 +68,15 @@ def triage() -> Triage:
     return Triage(
         space=FeatureSpace(NgramVectorizer.fit([]), StructuredColumns(()), dense_weight=1.0, structured_weight=1.0),
         category=TargetModel(
+            name="category",
             classes=("exports", "login"),
             head=head([[-1.0, 1.0], [0.0, 0.0]]),
-            temperature=1.0,
+            vote=Vote(temperature=0.1, weight=1.0),
             thresholds=Thresholds(suggest=0.6, automate=0.9),
-            rare=frozenset(),
         ),
         severity=severity_model(),
         targets={},
-        novelty=Novelty(weight=1.0, threshold=0.7),
+        novelty=novelty(threshold=0.7),
     )
 
 
@@ -62,7 +85,7 @@ def example(first: float, second: float = 0.0, text: str = "login page broken") 
 
 
 def test_confidence_decides_the_action(triage: Triage):
-    answers = [p.category for p in triage.predict([example(x) for x in (3.0, 0.5, 0.01)], [[0.9]] * 3)]
+    answers = [p.category for p in triage.predict([example(x) for x in (3.0, 0.5, 0.01)], near(*[[0.9]] * 3))]
     assert [a.action for a in answers] == [Action.AUTOMATE, Action.SUGGEST, Action.ABSTAIN]
     assert [a.value for a in answers] == ["login", "login", None]
     assert answers[2].reason == "between: login | exports"
@@ -72,26 +95,27 @@ def test_confidence_decides_the_action(triage: Triage):
 def test_a_rare_class_is_never_automated(triage: Triage):
     assert triage.category is not None
     triage = replace(triage, category=replace(triage.category, rare=frozenset({"login"})))
-    assert triage.predict([example(3.0)], [[0.9]])[0].category.action is Action.SUGGEST
-    assert triage.predict([example(-3.0)], [[0.9]])[0].category.action is Action.AUTOMATE
+    assert triage.predict([example(3.0)], near([0.9]))[0].category.action is Action.SUGGEST
+    assert triage.predict([example(-3.0)], near([0.9]))[0].category.action is Action.AUTOMATE
 
 
 def test_what_is_unlike_history_is_said_to_be_new(triage: Triage):
-    near, far, alone = triage.predict([example(0.5)] * 3, [[0.9, 0.8], [-0.2, -0.1], []])
-    assert (near.novel, far.novel, alone.novel) == (False, True, False)
+    known, far = triage.predict([example(0.5, 5.0)] * 2, near([0.9, 0.8], [-0.1, -0.2]))
+    [alone] = triage.predict([example(0.5, 5.0)], near([]))
+    assert (known.novel, far.novel, alone.novel) == (False, True, False)
     assert far.category.value is None
     assert far.category.reason == "unlike_history"
     assert far.severity.value is not None, "how bad it is can be told of a new problem too"
 
 
 def test_without_a_threshold_nothing_is_new(triage: Triage):
-    triage = replace(triage, novelty=Novelty(weight=1.0, threshold=None))
-    assert not triage.predict([example(0.5)], [[-1.0]])[0].novel
+    triage = replace(triage, novelty=novelty(threshold=None))
+    assert not triage.predict([example(0.5)], near([-1.0]))[0].novel
 
 
 @pytest.mark.parametrize("text", ["", " ", "help", "12345 678", "??? !!!"])
 def test_too_little_text_is_answered_by_abstaining(triage: Triage, text: str):
-    [answer] = triage.predict([example(3.0, text=text)], [[0.9]])
+    [answer] = triage.predict([example(3.0, text=text)], near([-1.0]))
     assert answer.category.reason == answer.severity.reason == "too_little_text"
     assert answer.category.value is None
     assert answer.severity.value is None
@@ -99,12 +123,31 @@ def test_too_little_text_is_answered_by_abstaining(triage: Triage, text: str):
     assert not answer.novel
 
 
-def test_cumulative_probabilities_are_made_to_rise(triage: Triage):
-    # The first head says sev1 for sure, the others say that it is not even sev2: the first one is believed.
-    probabilities = severity_model().probabilities(triage.space.transform([example(6.0, -6.0)]))
+def test_a_vote_of_the_nearest_cases_counts_and_can_turn_the_answer(triage: Triage):
+    labels = ("exports", "exports", "login", None)
+    [alone] = triage.predict([example(0.5)], near([]))
+    [among] = triage.predict([example(0.5)], near([0.9, 0.9, 0.2, 0.1], labels=labels))
+    assert alone.category.value == "login"
+    assert among.category.value == "exports"
+
+
+def test_each_class_has_its_own_thresholds(triage: Triage):
+    assert triage.category is not None
+    strict = {"login": Thresholds(suggest=None, automate=None)}
+    triage = replace(triage, category=replace(triage.category, class_thresholds=strict))
+    login, exports = triage.predict([example(3.0), example(-3.0)], near([0.9], [0.9]))
+    assert (login.category.action, login.category.value) == (Action.ABSTAIN, None)
+    assert (exports.category.action, exports.category.value) == (Action.AUTOMATE, "exports")
+
+
+@pytest.mark.parametrize("first", [6.0, -6.0, 400.0])
+def test_cumulative_probabilities_rise_whatever_the_heads_say(triage: Triage, first: float):
+    # The heads contradict each other: sev1 for sure, and not even sev3.
+    rows = triage.space.transform([example(first, -first)])
+    probabilities = severity_model().probabilities(rows, near([]))
     assert np.all(probabilities >= 0)
     assert probabilities.sum(axis=1) == pytest.approx([1.0])
-    assert probabilities[0, 0] > 0.99
+    assert np.all(np.diff(np.cumsum(probabilities, axis=1)) >= 0)
 
 
 def test_the_level_of_least_cost_is_answered():
@@ -120,36 +163,57 @@ def test_a_level_chosen_for_its_cost_is_not_automated(triage: Triage):
     dear = np.array(DEFAULT_COSTS)
     dear[0, 1:] = 1000.0
     triage = replace(triage, severity=severity_model(costs=dear, thresholds=Thresholds(suggest=0.1, automate=0.2)))
-    [answer] = triage.predict([example(-4.0, -1.0)], [[0.9]])
+    [answer] = triage.predict([example(-4.0, -1.0)], near([0.9]))
     assert answer.severity.most_likely is not Severity.SEV1
     assert answer.severity.value is Severity.SEV1
     assert answer.severity.action is Action.SUGGEST
 
 
 def test_the_sev1_flag_follows_its_own_threshold(triage: Triage):
-    risks = [p.severity for p in triage.predict([example(x, 5.0) for x in (1.0, -1.0)], [[0.9]] * 2)]
+    risks = [p.severity for p in triage.predict([example(x, 5.0) for x in (1.0, -1.0)], near([0.9], [0.9]))]
     assert [answer.sev1_flag for answer in risks] == [True, False]
-    assert risks[0].sev1_risk == pytest.approx(0.7311, abs=1e-4)
+    assert risks[0].sev1_risk == pytest.approx(np.e / (np.e + 1 + np.exp(-5) + np.exp(-10)), abs=1e-4)
     never = replace(triage, severity=severity_model(sev1_threshold=2.0))
-    assert not never.predict([example(50.0, 5.0)], [[0.9]])[0].severity.sev1_flag
+    assert not never.predict([example(50.0, 5.0)], near([0.9]))[0].severity.sev1_flag
 
 
 def test_what_was_not_trained_says_so(triage: Triage):
-    [answer] = replace(triage, category=None, severity=None).predict([example(1.0)], [[-1.0]])
+    [answer] = replace(triage, category=None, severity=None).predict([example(1.0)], near([-1.0]))
     assert answer.category.reason == answer.severity.reason == "not_trained"
     assert answer.severity.most_likely is None
     assert not answer.novel
 
 
 def test_no_tickets_have_no_predictions(triage: Triage):
-    assert triage.predict([], []) == []
+    assert triage.predict([], near()) == []
 
 
 def test_a_release_gives_the_same_models_back(triage: Triage, release_of):
     again = Triage.from_release(load_release(release_of(triage)))
     examples = [example(x, y) for x, y in np.random.default_rng(0).standard_normal((30, 2))]
-    nearest = [[0.5]] * 30
+    nearest = near(*[[0.5, 0.4]] * 30, labels=("login", "exports"))
     assert again.predict(examples, nearest) == triage.predict(examples, nearest)
+
+
+def test_a_release_gives_back_every_number(triage: Triage, release_of):
+    assert triage.category is not None
+    generator = np.random.default_rng(0)
+    stage = SecondStage(generator.standard_normal((N_INPUTS, 4)), generator.standard_normal(4))
+    own = {"login": Thresholds(suggest=0.2, automate=None), "exports": Thresholds(suggest=None, automate=None)}
+    learned = Novelty(generator.standard_normal(len(SIGNALS)), np.eye(2, dtype=np.float32), threshold=-0.25)
+    category = replace(triage.category, vote=Vote(0.05, 0.7), class_thresholds=own, rare=frozenset({"login"}))
+    triage = replace(triage, category=category, severity=severity_model(stage=stage), novelty=learned)
+    again = Triage.from_release(load_release(release_of(triage)))
+    assert again.category is not None
+    assert again.severity is not None
+    assert again.novelty is not None
+    assert again.category.to_json() == category.to_json()
+    assert again.category.class_thresholds == own
+    assert np.array_equal(again.severity.stage.weights, stage.weights)
+    assert np.array_equal(again.severity.stage.intercept, stage.intercept)
+    assert np.array_equal(again.novelty.weights, learned.weights)
+    assert np.array_equal(again.novelty.centroids, learned.centroids)
+    assert again.novelty.threshold == learned.threshold
 
 
 @pytest.fixture
@@ -186,4 +250,11 @@ def test_weights_that_do_not_fit_are_refused(triage: Triage, release_of, change:
     broken = replace(triage, category=replace(triage.category, **change))
     release = load_release(release_of(broken))
     with pytest.raises(ReleaseRefused, match=f"r1 has .*{message}"):
+        Triage.from_release(release)
+
+
+def test_a_second_stage_over_other_inputs_is_refused(triage: Triage, release_of):
+    stage = SecondStage(np.zeros((N_INPUTS - 1, 4)), np.zeros(4))
+    release = load_release(release_of(replace(triage, severity=severity_model(stage=stage))))
+    with pytest.raises(ReleaseRefused, match=r"r1 has a severity stage .* train again or promote another"):
         Triage.from_release(release)
