@@ -51,7 +51,7 @@ def backtest(triage: Triage, rows: LabelledRows, known: LabelledRows) -> Backtes
         rows=rows,
         predictions=tuple(predictions),
         category_probabilities=triage.category.probabilities(features, neighbours) if triage.category else None,
-        severity_probabilities=triage.severity.probabilities(features) if triage.severity else None,
+        severity_probabilities=triage.severity.probabilities(features, neighbours) if triage.severity else None,
     )
 
 

@@ -46,4 +46,30 @@ def neighbours_among(known: LabelledRows, rows: LabelledRows) -> Neighbours:
         [example.vector for example in rows.examples],
         k=N_NEIGHBOURS,
     )
-    return Neighbours(cosines, numbers, {"category": known.categories, **known.targets})
+    return Neighbours(cosines, numbers, labels_of(known))
+
+
+def neighbours_before(rows: LabelledRows) -> Neighbours:
+    """The neighbours of each row among those before it in the order given, with their labels."""
+    vectors = np.stack([example.vector for example in rows.examples])
+    n = len(vectors)
+    cosines = np.full((n, N_NEIGHBOURS), -1.0, dtype=np.float32)
+    numbers = np.full((n, N_NEIGHBOURS), n, dtype=np.int64)  # nobody: has no label
+    for start in range(0, n, _BLOCK):
+        end = min(start + _BLOCK, n)
+        block = vectors[start:end] @ vectors[:end].T
+        block[np.arange(end)[None, :] >= np.arange(start, end)[:, None]] = -1.0
+        k = min(N_NEIGHBOURS, end)
+        found = np.argpartition(-block, k - 1, axis=1)[:, :k]
+        values = np.take_along_axis(block, found, axis=1)
+        order = np.argsort(-values, axis=1, kind="stable")
+        cosines[start:end, :k] = np.take_along_axis(values, order, axis=1)
+        numbers[start:end, :k] = np.take_along_axis(found, order, axis=1)
+    numbers[cosines <= -1.0] = n
+    return Neighbours(cosines, numbers, {name: [*labels, None] for name, labels in labels_of(rows).items()})
+
+
+def labels_of(rows: LabelledRows) -> dict[str, Sequence[str | None]]:
+    """The labels of rows by target, as :class:`serving.neighbours.Neighbours` takes them."""
+    severities = [None if level is None else str(level) for level in rows.severities]
+    return {"category": rows.categories, "severity": severities, **rows.targets}

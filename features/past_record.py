@@ -1,7 +1,8 @@
 """How severe the resolved tickets of a reporter, a customer and a product have been, up to a moment.
 
 Who reports, and for what product, says more of a ticket's severity than its words do. Only what was known counts: a
-ticket enters when it is resolved, with the severity that it then had. Older ones count less, by half a year after year.
+ticket enters when it is resolved, with the severity that it then had. Older ones count less, by half a year after
+year; of a reporter the last weeks and all years are kept apart as well, since habits change.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from numpy.typing import NDArray
 from features.ticket import SEVERITIES, Outcome, Ticket
 
 N_LEVELS = len(SEVERITIES)
-HALF_LIFE = 365 * 86_400.0  # seconds
+_DAY = 86_400.0  # seconds
+_YEAR = 365 * _DAY
+_HALF_LIVES = {"reporter_lately": 20 * _DAY, "reporter_ever": 10 * _YEAR}
+"""Seconds after which a ticket counts half, for the groups where it is not a year."""
 
 # A group's shares are drawn towards those of the wider group by as many tickets; all tickets towards an even split.
 _EVEN, _PRODUCT, _NARROW = 4.0, 10.0, 4.0
 # Weights grow with time from here on, so that a sum need not be touched when time goes by: 2020-01-01.
 _ANCHOR = 1_577_836_800.0
 _LEAST = 1e-9
+_MAX_EXPONENT = 900.0  # a date that is centuries off is an error of the source
 
-_GROUPS = ("product", "customer", "reporter", "reporter_and_product")
+_GROUPS = ("product", "customer", "reporter", "reporter_and_product", "reporter_lately", "reporter_ever")
 RECORD_NAMES: tuple[str, ...] = (
     *(f"{group}_{level}" for group in _GROUPS for level in SEVERITIES),
     "customer_tickets",
@@ -54,6 +59,9 @@ class Who:
             value = getattr(self, name)
             if value is not None:
                 yield (name, value)
+        if self.reporter is not None:
+            yield ("reporter_lately", self.reporter)
+            yield ("reporter_ever", self.reporter)
         if self.reporter is not None and self.product is not None:
             yield ("reporter_and_product", self.reporter, self.product)
 
@@ -105,15 +113,16 @@ class PastRecord:
         for key in ticket.who.groups():
             if key not in self._sums:
                 self._sums[key] = np.zeros(N_LEVELS)
-            self._sums[key][ticket.level] += _weight(ticket.at)
+            self._sums[key][ticket.level] += _weight(key, ticket.at)
 
     def remove(self, ticket: Counted) -> None:
         """Take back a ticket that was counted."""
         for key in ticket.who.groups():
             sums = self._sums[key]
-            sums[ticket.level] -= _weight(ticket.at)
+            weight = _weight(key, ticket.at)
+            sums[ticket.level] -= weight
             # What adding and taking back leaves of rounding is no ticket.
-            sums[sums < _LEAST * _weight(ticket.at)] = 0.0
+            sums[sums < _LEAST * weight] = 0.0
             if not sums.any():
                 del self._sums[key]
 
@@ -138,10 +147,16 @@ class PastRecord:
         customers, reporters = counts("customer", who.customer), counts("reporter", who.reporter)
         customer = _drawn(customers, product, _NARROW)
         reporter = _drawn(reporters, customer, _NARROW)
-        both = _drawn(counts("reporter_and_product", who.reporter, who.product), reporter, _NARROW)
-        return np.concatenate(
-            [np.log([product, customer, reporter, both]).ravel(), np.log1p([customers.sum(), reporters.sum()])]
-        )
+        narrow = [
+            _drawn(found, reporter, _NARROW)
+            for found in (
+                counts("reporter_and_product", who.reporter, who.product),
+                counts("reporter_lately", who.reporter),
+                counts("reporter_ever", who.reporter),
+            )
+        ]
+        shares = np.stack([product, customer, reporter, *narrow])
+        return np.concatenate([np.log(shares).ravel(), np.log1p([customers.sum(), reporters.sum()])])
 
     def _counts(self, key: Key, at: float, without: Counted | None) -> Floats:
         sums = self._sums.get(key)
@@ -149,8 +164,8 @@ class PastRecord:
             return np.zeros(N_LEVELS)
         if without is not None and key in without.who.groups():
             sums = sums.copy()
-            sums[without.level] = max(0.0, sums[without.level] - _weight(without.at))
-        return np.asarray(sums / _weight(at), dtype=np.float64)
+            sums[without.level] = max(0.0, sums[without.level] - _weight(key, without.at))
+        return np.asarray(sums / _weight(key, at), dtype=np.float64)
 
 
 def empty_record() -> Floats:
@@ -179,8 +194,9 @@ def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> F
     return rows
 
 
-def _weight(at: float) -> float:
-    return float(2.0 ** ((at - _ANCHOR) / HALF_LIFE))
+def _weight(key: Key, at: float) -> float:
+    half_life = _HALF_LIVES.get(key[0], _YEAR) if key else _YEAR
+    return float(2.0 ** np.clip((at - _ANCHOR) / half_life, -_MAX_EXPONENT, _MAX_EXPONENT))
 
 
 def _drawn(counts: Floats, towards: Floats, strength: float) -> Floats:

@@ -64,6 +64,12 @@ class Vote:
         return self.weight * np.log(shares + _LEAST_SHARE)
 
 
+def nearest_cosine(neighbours: Neighbours) -> Floats:
+    """Cosine of the nearest case of each ticket, 0 where there is none; shape (n,)."""
+    cosines = neighbours.cosines.astype(np.float64)
+    return cosines[:, 0] if cosines.shape[1] else np.zeros(len(cosines))
+
+
 def vote_shares(cosines: NDArray[np.float32], codes: NDArray[np.int64], n_classes: int, temperature: float) -> Floats:
     """Share of each class in the vote of the nearest cases that have a label.
 

@@ -1,4 +1,4 @@
-"""The ordinal severity of a ticket: what its words say, weighed with its past record and its form.
+"""The ordinal severity of a ticket: what its words and the nearest cases say, weighed with past record and form.
 
 Three heads over the words give the log-odds of "at most sev1", "at most sev2", "at most sev3" (Frank and Hall, ECML
 2001). A second stage, learned on what the heads say of tickets that they have not seen, turns these and the context
@@ -19,10 +19,22 @@ from features.release import Release
 from features.ticket import SEVERITIES
 from serving.decision import Thresholds
 from serving.heads import LinearHead, softmax
+from serving.neighbours import Neighbours, nearest_cosine, vote_shares
 
 N_LEVELS = len(SEVERITIES)
 N_HEADS = N_LEVELS - 1
-N_INPUTS = N_HEADS + len(CONTEXT_NAMES)
+SEVERITY = "severity"
+VOTE_NAMES: tuple[str, ...] = (*(f"neighbours_{level}" for level in SEVERITIES), "nearest_cosine")
+INPUT_NAMES: tuple[str, ...] = (
+    *(f"words_at_most_{level}" for level in SEVERITIES[:N_HEADS]),
+    *VOTE_NAMES,
+    *CONTEXT_NAMES,
+)
+N_INPUTS = len(INPUT_NAMES)
+
+_LEVELS = tuple(str(level) for level in SEVERITIES)
+_VOTE_TEMPERATURE = 0.1
+_LEAST_SHARE = 0.02
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +46,7 @@ class SecondStage:
     Attributes
     ----------
     weights : ndarray of float64, shape (N_INPUTS, 4)
-        Of the inputs as they are: first the three heads, then ``CONTEXT_NAMES``.
+        Of the inputs as they are, in the order of ``INPUT_NAMES``.
     intercept : ndarray of float64, shape (4,)
     """
 
@@ -61,13 +73,9 @@ class SeverityModel:
     thresholds: Thresholds
     sev1_threshold: float
 
-    def inputs(self, rows: FeatureRows) -> Floats:
-        """What the second stage reads, shape (n, N_INPUTS)."""
-        return np.hstack([self.head.scores(rows).astype(np.float64), rows.context])
-
-    def probabilities(self, rows: FeatureRows) -> Floats:
+    def probabilities(self, rows: FeatureRows, neighbours: Neighbours) -> Floats:
         """Calibrated probabilities of sev1 to sev4, shape (n, 4)."""
-        return self.stage.probabilities(self.inputs(rows))
+        return self.stage.probabilities(stage_inputs(self.head.scores(rows), rows, neighbours))
 
     def cheapest(self, probabilities: Floats) -> NDArray[np.intp]:
         """Level of least expected cost for each row of probabilities; shape (n,)."""
@@ -85,7 +93,7 @@ class SeverityModel:
     def to_json(self) -> dict[str, object]:
         """What :meth:`from_release` reads beside the arrays."""
         return {
-            "inputs": list(CONTEXT_NAMES),
+            "inputs": list(INPUT_NAMES),
             "thresholds": self.thresholds.to_json(),
             "sev1_threshold": self.sev1_threshold,
         }
@@ -101,3 +109,24 @@ class SeverityModel:
             thresholds=Thresholds(**config["thresholds"]),
             sev1_threshold=float(config["sev1_threshold"]),
         )
+
+
+def stage_inputs(scores: NDArray[np.floating], rows: FeatureRows, neighbours: Neighbours) -> Floats:
+    """What the second stage reads, shape (n, N_INPUTS).
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n, 3)
+        Of the heads.
+    neighbours : Neighbours
+        Cases that were there before each row, with their severities under ``severity``.
+    """
+    shares = vote_shares(neighbours.cosines, neighbours.codes(SEVERITY, _LEVELS), N_LEVELS, _VOTE_TEMPERATURE)
+    return np.hstack(
+        [
+            np.asarray(scores, dtype=np.float64).reshape(len(rows), N_HEADS),
+            np.log(shares + _LEAST_SHARE),
+            nearest_cosine(neighbours)[:, None],
+            rows.context,
+        ]
+    )

@@ -30,6 +30,7 @@ from serving.ranking import MAX_CANDIDATES, Pool, Ranker
 from serving.reasons import Asked, case_reasons
 from serving.resolutions import ResolvedNote, resolutions
 from serving.schemas import RelatedOpen, ResolutionAnswer, RunbookAnswer, SimilarCase, Suggestion
+from serving.severity_model import SEVERITY
 from serving.triage import CATEGORY, Prediction, Triage
 
 MAX_RELATED_OPEN = 5
@@ -168,7 +169,10 @@ class Suggester:
         entries = {entry.row_id: entry for entry in self.index.entries(row_ids.tolist())}
         held = [i for i, row in enumerate(row_ids.tolist()) if row in entries]
         found = [entries[row_ids.item(i)] for i in held]
-        labels: dict[str, list[str | None]] = {CATEGORY: [entry.category for entry in found]}
+        labels: dict[str, list[str | None]] = {
+            CATEGORY: [entry.category for entry in found],
+            SEVERITY: [None if entry.severity is None else str(entry.severity) for entry in found],
+        }
         labels |= {name: [entry.targets.get(name) for entry in found] for name in self.triage.targets}
         return Neighbours(cosines[held][None], np.arange(len(held))[None], labels)
 

@@ -103,7 +103,7 @@ class Triage:
             return []
         rows = self.space.transform(examples)
         category = self.category.probabilities(rows, neighbours) if self.category else None
-        severity = self.severity.probabilities(rows) if self.severity else None
+        severity = self.severity.probabilities(rows, neighbours) if self.severity else None
         targets = {name: model.probabilities(rows, neighbours) for name, model in self.targets.items()}
         novel = self._novel(rows, neighbours)
         return [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,19 @@ from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from evaluation.dataset import RecallThreshold
-from features.feature_space import FeatureRows
-from features.ticket import SEVERITIES, Severity
-from serving.decision import Thresholds
+from evaluation.dataset import LabelledRows, RecallThreshold
+from evaluation.neighbours import neighbours_before
+from features.feature_space import FeatureRows, FeatureSpace
+from features.ticket import SEVERITIES
 from serving.heads import LinearHead
-from serving.severity_model import N_HEADS, N_INPUTS, N_LEVELS, SecondStage, SeverityModel
+from serving.severity_model import N_HEADS, N_INPUTS, N_LEVELS, SecondStage, SeverityModel, stage_inputs
 from training.calibration import choose_thresholds
 from training.matrices import head_of, matrix, take_rows
 from training.params import TrainingParams
 from training.thresholds import threshold_for_recall
 
 _NEVER = 2.0  # no probability reaches it
-_N_BLOCKS = 3
+_N_BLOCKS = 5
 _N_CALIBRATION_BLOCKS = 5
 # The second stage forgets: of the rows in order of time, one that lies half of all rows back counts half.
 _HALF_BACK = 0.5
@@ -35,31 +35,35 @@ Levels = NDArray[np.int64]
 
 
 def fit_severity(
-    train: FeatureRows,
-    labels: Sequence[Severity | None],
-    calibration: FeatureRows,
-    calibration_labels: Sequence[Severity | None],
-    params: TrainingParams,
+    space: FeatureSpace, train: LabelledRows, calibration: LabelledRows, params: TrainingParams
 ) -> tuple[SeverityModel, RecallThreshold]:
-    """Fit on rows in order of time, and calibrate on later ones, also in order of time.
+    """Fit on every row that has a severity, the newest included, since habits drift; calibrate out of fold.
 
-    The second stage learns from both: of the training rows what heads fitted on the other two thirds say, of the
-    calibration rows what the final heads say. Thresholds are chosen on probabilities that a second stage without the
-    row's block of calibration rows gives.
+    The heads are fitted on all rows, the second stage on what heads fitted without a row's stretch of time say of it.
+    Thresholds, and the promise of the Sev1 flag, are chosen on probabilities of the calibration rows that neither heads
+    nor a second stage gave which had seen the row's stretch. (The final model has seen them all, so the promise is
+    that of cross-conformal prediction: Vovk, Ann. Math. Artif. Intell. 2015.)
+
+    Parameters
+    ----------
+    train, calibration : LabelledRows
+        Calibration rows are those to choose thresholds on: the later ones.
     """
-    rows, y = _labelled(train, labels)
-    later, truth = _labelled(calibration, calibration_labels)
-    head = _fit_heads(rows, np.arange(len(rows)), y, params)
-    inputs = np.vstack([_inputs(_held_out_scores(rows, y, params), rows), _inputs(head.scores(later), later)])
-    levels = np.concatenate([y, truth])
-    stage = fit_stage(inputs, levels, params)
-    probabilities = _crossed(inputs, levels, len(rows), params)
+    early, late = _labelled(train), _labelled(calibration)
+    rows = _joined(early, late)
+    features = space.transform(rows.examples)
+    number = {level: i for i, level in enumerate(SEVERITIES)}
+    y = np.array([number[level] for level in rows.severities if level is not None], dtype=np.int64)
+    head = _fit_heads(features, np.arange(len(rows)), y, params)
+    inputs = stage_inputs(_held_out_scores(features, y, params), features, neighbours_before(rows))
+    probabilities, truth = _crossed(inputs, y, len(early), params), y[len(early) :]
     costs = np.array(params.costs)
     promise = threshold_for_recall(
         probabilities[truth == 0, 0], recall=params.sev1_recall, confidence=params.sev1_confidence
     )
     sev1 = promise if promise.certified else replace(promise, threshold=flag_threshold_by_cost(costs))
-    thresholds = choose_thresholds(probabilities, truth, params) if len(truth) else Thresholds(0.5, None)
+    thresholds = choose_thresholds(probabilities, truth, params)
+    stage = fit_stage(inputs, y, params)
     return SeverityModel(head, stage, costs, thresholds, sev1_threshold=sev1.threshold), sev1
 
 
@@ -109,18 +113,24 @@ def fit_stage(inputs: Floats, levels: Levels, params: TrainingParams) -> SecondS
     return SecondStage(raw, intercept - mean @ raw)
 
 
-def _labelled(rows: FeatureRows, labels: Sequence[Severity | None]) -> tuple[FeatureRows, Levels]:
-    number = {level: i for i, level in enumerate(SEVERITIES)}
-    known = np.flatnonzero([label is not None for label in labels])
-    return take_rows(rows, known), np.array([number[label] for label in labels if label is not None], dtype=np.int64)
+def _labelled(rows: LabelledRows) -> LabelledRows:
+    """The rows that have a severity, in the order of their creation; undated ones first, in the order given."""
+    earliest = datetime.min.replace(tzinfo=UTC)
+    known = [i for i, level in enumerate(rows.severities) if level is not None]
+    return rows.take(sorted(known, key=lambda i: (rows.examples[i].ticket.created_at or earliest, i)))
 
 
-def _inputs(scores: NDArray[np.floating], rows: FeatureRows) -> Floats:
-    return np.hstack([np.asarray(scores, dtype=np.float64).reshape(len(rows), N_HEADS), rows.context])
+def _joined(early: LabelledRows, late: LabelledRows) -> LabelledRows:
+    return LabelledRows(
+        examples=early.examples + late.examples,
+        categories=early.categories + late.categories,
+        severities=early.severities + late.severities,
+        targets={name: values + late.targets[name] for name, values in early.targets.items()},
+    )
 
 
 def _held_out_scores(rows: FeatureRows, y: Levels, params: TrainingParams) -> Floats:
-    """Score each third of the rows by heads of the other two."""
+    """Score each fifth of the rows by heads of the other four."""
     scores = np.empty((len(rows), N_HEADS))
     blocks = np.arange(len(rows)) * _N_BLOCKS // max(len(rows), 1)
     for block in np.unique(blocks):

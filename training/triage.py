@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.dataset import FittedTriage, LabelledRows, RecallThreshold
 from evaluation.neighbours import neighbours_among
@@ -21,7 +19,6 @@ from serving.severity_model import SeverityModel
 from serving.target_model import TargetModel
 from serving.triage import CATEGORY, Triage
 from training.calibration import MIN_CALIBRATION
-from training.matrices import take_rows
 from training.novelty import fit_novelty
 from training.params import TrainingParams
 from training.severity import fit_severity
@@ -57,14 +54,7 @@ def fit_triage(train: LabelledRows, calibration: LabelledRows, params: TrainingP
         if len({value for value in values if value is not None}) > 1
     }
     if has_severities:
-        first, then = in_time(train.examples), in_time(calibration.examples)
-        severity, sev1 = fit_severity(
-            take_rows(rows, first),
-            [train.severities[i] for i in first.tolist()],
-            take_rows(later, then),
-            [calibration.severities[i] for i in then.tolist()],
-            params,
-        )
+        severity, sev1 = fit_severity(space, train, calibration, params)
     novelty = None
     if category is not None:
         draft = fit_novelty(train, rows, category, params)
@@ -89,13 +79,6 @@ def fit_space(examples: Sequence[Example], params: TrainingParams) -> FeatureSpa
         dense_weight=params.dense_weight,
         structured_weight=params.structured_weight,
     )
-
-
-def in_time(examples: Sequence[Example]) -> NDArray[np.intp]:
-    """Numbers of examples in the order of their creation; undated ones come first, in the order given."""
-    earliest = datetime.min.replace(tzinfo=UTC)
-    order = sorted(range(len(examples)), key=lambda i: (examples[i].ticket.created_at or earliest, i))
-    return np.array(order, dtype=np.intp)
 
 
 def novelty_threshold(

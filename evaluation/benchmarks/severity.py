@@ -16,6 +16,7 @@ from evaluation.classification import macro_f1
 from evaluation.dataset import LabelledRows, RecallThreshold
 from evaluation.floors import majority, tfidf_lr_probabilities, tfidf_svm
 from evaluation.intervals import bootstrap_interval
+from evaluation.neighbours import neighbours_among
 from evaluation.severity import (
     N_LEVELS,
     alert_rate_at_recall,
@@ -50,7 +51,9 @@ def severity_benchmark(bench: Bench, folder: Path, *, on: On, project: str | Non
     if model is None or sev1 is None:
         raise NotEnoughData(f"The training rows of {folder} have one severity only; give a folder with two or more.")
     with bench.step("predict"):
-        probabilities = model.probabilities(fitted.triage.space.transform([row.example for row in split.test]))
+        seen = _labelled([*split.train, *split.calibration])
+        rows = _labelled(split.test)
+        probabilities = model.probabilities(fitted.triage.space.transform(rows.examples), neighbours_among(seen, rows))
     truth = _levels(split.test)
     likely = probabilities.argmax(axis=1).astype(np.int64)
     answered = model.cheapest(probabilities).astype(np.int64)
