@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 
 from features.case_index import CaseFilter
+from features.feature_space import FeatureRows
 from features.release import load_release
 from features.settings import load_settings
 from features.sources.base import Row
 from features.ticket import SEVERITIES, LinkType, Ticket
 from serving.assemble import assemble
+from serving.neighbours import Neighbours
 from serving.schemas import Action
 from serving.suggester import Query, Suggester
 from serving.triage import Prediction
@@ -85,8 +87,24 @@ def predictions(suggester: Suggester, tickets: list[Ticket]) -> list[Prediction]
 def category_probability(suggester: Suggester, tickets: list[Ticket], category: str) -> np.ndarray:
     model = suggester.triage.category
     assert model is not None
-    rows = suggester.triage.space.transform([suggester.example(ticket) for ticket in tickets])
-    return model.probabilities(rows)[:, model.classes.index(category)]
+    rows, neighbours = seen(suggester, tickets)
+    return model.probabilities(rows, neighbours)[:, model.classes.index(category)]
+
+
+def seen(suggester: Suggester, tickets: list[Ticket]) -> tuple[FeatureRows, Neighbours]:
+    """What the models see of tickets: their features, and the nearest cases that the service finds for each."""
+    examples = [suggester.example(ticket) for ticket in tickets]
+    return suggester.triage.space.transform(examples), together(
+        [suggester._neighbours(example) for example in examples]
+    )
+
+
+def together(each: list[Neighbours]) -> Neighbours:
+    """The neighbours of tickets one by one as those of many; the cases of each keep their labels."""
+    starts = np.cumsum([0, *(neighbours.numbers.shape[1] for neighbours in each)])
+    labels = {name: [label for one in each for label in one.labels[name]] for name in each[0].labels}
+    numbers = [one.numbers + start for one, start in zip(each, starts.tolist(), strict=False)]
+    return Neighbours(np.vstack([one.cosines for one in each]), np.vstack(numbers), labels)
 
 
 def first_guess(prediction: Prediction) -> str | None:
@@ -141,12 +159,12 @@ def test_a_greeting_changes_no_sure_answer(suggester: Suggester, tickets: list[T
 
 def test_a_ticket_alone_gets_what_it_gets_among_a_hundred(suggester: Suggester, tickets: list[Ticket]):
     examples = [suggester.example(ticket) for ticket in tickets[:100]]
-    nearest = [[0.5, 0.4, 0.3, 0.2, 0.1]] * len(examples)
-    together = suggester.triage.predict(examples, nearest)
-    assert together == [suggester.triage.predict([example], nearest[:1])[0] for example in examples]
+    alone = [suggester._neighbours(example) for example in examples]
+    among = suggester.triage.predict(examples, together(alone))
+    assert among == [suggester.predict(example) for example in examples]
     order = random.Random(0).sample(range(len(examples)), len(examples))
-    shuffled = suggester.triage.predict([examples[i] for i in order], nearest)
-    assert shuffled == [together[i] for i in order]
+    shuffled = suggester.triage.predict([examples[i] for i in order], together([alone[i] for i in order]))
+    assert shuffled == [among[i] for i in order]
 
 
 def test_texts_encoded_together_are_those_encoded_alone(suggester: Suggester, tickets: list[Ticket]):
@@ -217,14 +235,14 @@ def test_the_words_of_a_category_raise_it(suggester: Suggester, tickets: list[Ti
 
 
 def test_probabilities_are_probabilities(suggester: Suggester, tickets: list[Ticket]):
-    rows = suggester.triage.space.transform([suggester.example(ticket) for ticket in tickets])
+    rows, neighbours = seen(suggester, tickets)
     category, severity = suggester.triage.category, suggester.triage.severity
     assert category is not None
     assert severity is not None
-    for probabilities in (category.probabilities(rows), severity.probabilities(rows)):
+    for probabilities in (category.probabilities(rows, neighbours), severity.probabilities(rows, neighbours)):
         assert probabilities.sum(axis=1) == pytest.approx(np.ones(len(tickets)), abs=1e-12)
         assert np.all(probabilities >= 0)
-    cumulative = np.cumsum(severity.probabilities(rows), axis=1)
+    cumulative = np.cumsum(severity.probabilities(rows, neighbours), axis=1)
     assert np.all(np.diff(cumulative, axis=1) >= 0)
 
 
@@ -241,9 +259,11 @@ def test_alternatives_are_in_order_and_add_up(suggester: Suggester, tickets: lis
 def test_the_answered_severity_is_the_cheapest(suggester: Suggester, tickets: list[Ticket]):
     model = suggester.triage.severity
     assert model is not None
-    rows = suggester.triage.space.transform([suggester.example(ticket) for ticket in tickets])
+    rows, neighbours = seen(suggester, tickets)
     answered = 0
-    for probabilities, prediction in zip(model.probabilities(rows), predictions(suggester, tickets), strict=True):
+    for probabilities, prediction in zip(
+        model.probabilities(rows, neighbours), predictions(suggester, tickets), strict=True
+    ):
         if prediction.severity.value is None:
             continue
         answered += 1

@@ -35,7 +35,9 @@ from features.structured import StructuredColumns
 from features.text import model_text
 from features.ticket import SEVERITIES, Case, FixOutcome, Outcome, Severity, Status, Ticket
 from serving.keys import Scope, create_key
+from serving.novelty import SIGNALS
 from serving.ranking import UNTRAINED
+from serving.severity_model import INPUT_NAMES, N_HEADS
 
 READY_SECONDS = 30.0
 FIRST_DAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -98,7 +100,7 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64) ->
     vectors = encoder.encode([text.text for text in texts])
     examples = [Example(case.ticket, text, vector) for case, text, vector in zip(cases, texts, vectors, strict=True)]
     space = FeatureSpace(
-        vectorizer=NgramVectorizer.fit([text.text for text in texts]),
+        vectorizer=NgramVectorizer.fit(texts),
         structured=StructuredColumns.fit([case.ticket for case in cases]),
         dense_weight=1.0,
         structured_weight=0.5,
@@ -116,21 +118,29 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64) ->
             "vectorizer.safetensors": arrays,
             "vectorizer.json": config,
             "models.json": {"category": True, "severity": True, "targets": {}},
-            "category.safetensors": _head(space, examples, [[label == c for c in PROBLEMS] for label in categories]),
+            "category.safetensors": _head(
+                space, examples, [[label == c for c in PROBLEMS] for label in categories], spread=5.0
+            ),
             "category.json": {
+                "name": "category",
                 "classes": list(PROBLEMS),
-                "temperature": 0.2,
+                "vote": {"temperature": 0.1, "weight": 0.3},
                 "thresholds": thresholds,
+                "class_thresholds": {},
                 "rare": [],
             },
-            "severity.safetensors": _head(space, examples, [[level <= edge for edge in range(3)] for level in levels]),
-            "severity.json": {
-                "platt": [[6.0, 0.0]] * 3,
-                "costs": [[0, 4, 8, 16], [1, 0, 3, 6], [2, 1, 0, 2], [3, 2, 1, 0]],
-                "thresholds": thresholds,
-                "sev1_threshold": 0.5,
+            "severity.safetensors": {
+                **_head(space, examples, [[level <= edge for edge in range(3)] for level in levels], spread=6.0),
+                "stage_weights": _by_heads_alone(),
+                "stage_intercept": np.zeros(4),
+                "costs": np.array([[0.0, 4, 8, 16], [1, 0, 3, 6], [2, 1, 0, 2], [3, 2, 1, 0]]),
             },
-            "novelty.json": {"weight": 1.0, "threshold": 0.2},
+            "severity.json": {"inputs": list(INPUT_NAMES), "thresholds": thresholds, "sev1_threshold": 0.5},
+            "novelty.safetensors": {
+                "weights": np.array([float(name in ("confidence", "five_nearest")) for name in SIGNALS]),
+                "centroids": np.zeros((len(PROBLEMS), dimension), dtype=np.float32),
+            },
+            "novelty.json": {"threshold": 0.2},
             "ranker.json": UNTRAINED.to_json(),
             "statistics.safetensors": LexicalStatistics.fit(
                 [document_terms(text.subject, text.body) for text in texts]
@@ -139,8 +149,18 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64) ->
     )
 
 
-def _head(space: FeatureSpace, examples: list[Example], outputs: list[list[bool]]) -> dict[str, np.ndarray]:
-    """Weights that point from the rows outside of each output to those inside."""
+def _by_heads_alone() -> np.ndarray:
+    """Each head speaks for every level up to its own; what else is known of a ticket counts for nothing."""
+    weights = np.zeros((len(INPUT_NAMES), len(SEVERITIES)))
+    for number in range(N_HEADS):
+        weights[number, : number + 1] = 1.0
+    return weights
+
+
+def _head(
+    space: FeatureSpace, examples: list[Example], outputs: list[list[bool]], *, spread: float
+) -> dict[str, np.ndarray]:
+    """Weights that point from the rows outside of each output to those inside, ``spread`` times as long."""
     rows = space.transform(examples)
     sparse = np.zeros((len(examples), rows.sparse.n_columns), dtype=np.float32)
     for row in range(len(examples)):
@@ -148,7 +168,7 @@ def _head(space: FeatureSpace, examples: list[Example], outputs: list[list[bool]
         sparse[row, rows.sparse.indices[span]] = rows.sparse.data[span]
     both = np.hstack([sparse, rows.dense])
     inside = np.array(outputs)
-    weights = np.stack([both[column].mean(0) - both[~column].mean(0) for column in inside.T], axis=1)
+    weights = spread * np.stack([both[column].mean(0) - both[~column].mean(0) for column in inside.T], axis=1)
     n_sparse = rows.sparse.n_columns
     return {
         "sparse_weights": weights[:n_sparse].astype(np.float32),
