@@ -18,6 +18,7 @@ from features.release import Release
 from features.ticket import SEVERITIES, Severity
 from serving.decision import Thresholds, decide, ranked, too_little_text
 from serving.heads import LinearHead, sigmoid, softmax
+from serving.parents import Parent
 from serving.schemas import Action, SeverityAnswer, TargetAnswer
 
 CATEGORY = "category"
@@ -25,13 +26,14 @@ CATEGORY = "category"
 
 @dataclass(frozen=True, slots=True)
 class TargetModel:
-    """A categorical target: one linear score a class, a temperature, thresholds."""
+    """A categorical target: one linear score a class, a temperature, thresholds, and the labels above the classes."""
 
     classes: tuple[str, ...]
     head: LinearHead
     temperature: float
     thresholds: Thresholds
     rare: frozenset[str]
+    parents: tuple[Parent, ...] = ()
 
     def probabilities(self, rows: FeatureRows) -> NDArray[np.float64]:
         """Calibrated probabilities, shape (n, n_classes)."""
@@ -197,7 +199,14 @@ class Triage:
     ) -> TargetAnswer:
         if model is None or probabilities is None:
             return TargetAnswer(value=None, confidence=0.0, action=Action.ABSTAIN, reason="not_trained")
-        return decide(model.classes, probabilities, model.thresholds, blocked=blocked, never_automate=model.rare)
+        return decide(
+            model.classes,
+            probabilities,
+            model.thresholds,
+            blocked=blocked,
+            never_automate=model.rare,
+            parents=model.parents,
+        )
 
     def _answer_severity(self, probabilities: NDArray[np.float64] | None, blocked: str | None) -> SeverityAnswer:
         model = self.severity
@@ -240,6 +249,7 @@ def _load_target(release: Release, part: str) -> TargetModel:
         temperature=float(config["temperature"]),
         thresholds=Thresholds(**config["thresholds"]),
         rare=frozenset(config["rare"]),
+        parents=tuple(map(Parent.from_json, config.get("parents", ()))),
     )
 
 

@@ -57,6 +57,7 @@ def _target_parts(part: str, model: TargetModel) -> dict[str, Part]:
             "temperature": model.temperature,
             "thresholds": {"suggest": model.thresholds.suggest, "automate": model.thresholds.automate},
             "rare": sorted(model.rare),
+            "parents": [parent.to_json() for parent in model.parents],
         },
     }
 
