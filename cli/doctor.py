@@ -92,6 +92,18 @@ def _history(settings: Settings) -> Iterator[Finding]:
         yield Finding("runbooks", "warn", "none imported", "precedent import runbooks DIR")
 
 
+def _taxonomy(settings: Settings) -> Iterator[Finding]:
+    from features.taxonomy_file import workspace_taxonomy
+
+    if settings.taxonomy is None and not settings.taxonomy_path.exists():
+        return
+    taxonomy = workspace_taxonomy(settings)
+    for name, rules in (("category", taxonomy.category), *taxonomy.targets.items()):
+        labels = "any label" if rules.allowed is None else f"{len(rules.allowed):,} labels"
+        found = f"{settings.taxonomy_path}, {name}: {labels}, {len(rules.merged)} merged, {len(rules.retired)} retired"
+        yield Finding("taxonomy", "ok", found)
+
+
 def _encoder(settings: Settings) -> Iterator[Finding]:
     from features.encoder import load_encoder
     from features.settings import HASHING_ENCODER
@@ -169,4 +181,4 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         yield Finding("keys", "warn", "none is valid, so nobody may call", "precedent keys create --label NAME")
 
 
-_CHECKS = (_workspace, _history, _encoder, _release, _registry, _index, _keys)
+_CHECKS = (_workspace, _history, _taxonomy, _encoder, _release, _registry, _index, _keys)

@@ -60,6 +60,9 @@ def _target(answer: TargetAnswer) -> str:
     if answer.value is None:
         guesses = _alternatives(answer.alternatives[:3])
         return f"— ({answer.reason}{': ' + guesses if guesses else ''})"
+    if answer.is_parent:
+        guesses = _alternatives(answer.alternatives[:3])
+        return f"{answer.value}  {answer.confidence:.0%}  ({_ACTIONS[answer.action]}; most likely {guesses})"
     return f"{answer.value}  {answer.confidence:.0%}  ({_ACTIONS[answer.action]})"
 
 

@@ -43,6 +43,7 @@ def train(seed: int | None, params_file: Path | None, workspace: Path | None, as
                 "report": made.reports_folder,
                 "metrics": made.figures,
                 "notes": made.notes,
+                "labels": made.labels,
             }
         )
         return

@@ -28,6 +28,7 @@
     ├── EncoderRefused (500)          weights that fail their checks
     ├── SourceUnreadable (400)        a file to import that cannot be opened or understood at all
     ├── MappingInvalid (400)          a mapping file that is wrong
+    ├── TaxonomyInvalid (400)         a taxonomy file that is wrong
     ├── SettingsInvalid (400)
     ├── NotEnoughData (409)           too little to train or to measure
     └── Refused (409)                 a gate said no
@@ -228,6 +229,13 @@ class MappingInvalid(PrecedentError):
 
     status = 400
     code = "mapping_invalid"
+
+
+class TaxonomyInvalid(PrecedentError):
+    """A taxonomy file that is wrong."""
+
+    status = 400
+    code = "taxonomy_invalid"
 
 
 class SettingsInvalid(PrecedentError):

@@ -56,6 +56,9 @@ class Settings(_Section):
         The ticketing system whose ids the service speaks; with the id it identifies a ticket.
     names : "off" or dotted path
         A recogniser of personal names for masking: ``package.module:function``, text to character spans.
+    taxonomy : Path or None
+        File that says which labels are answered, merged and retired; None means ``taxonomy.toml`` in the workspace,
+        where it is there.
     """
 
     workspace: Path = Path("workspace")
@@ -63,6 +66,7 @@ class Settings(_Section):
     encoder: str = DEFAULT_ENCODER
     system: str = Field(default="default", pattern=r"^[a-z0-9_.-]{1,64}$")
     names: str = "off"
+    taxonomy: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     service: ServiceSettings = ServiceSettings()
 
@@ -105,6 +109,11 @@ class Settings(_Section):
     def mlflow_dir(self) -> Path:
         """Folder of the MLflow database and its artifacts."""
         return self.workspace / "mlflow"
+
+    @property
+    def taxonomy_path(self) -> Path:
+        """File of the taxonomy, there or not."""
+        return self.taxonomy or self.workspace / "taxonomy.toml"
 
     @property
     def secret_path(self) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.parents import Parent, likeliest_parent
 from serving.schemas import Action, Alternative, TargetAnswer
 
 N_ALTERNATIVES = 4
@@ -64,8 +65,12 @@ def decide(
     class_thresholds: Mapping[str, Thresholds] | None = None,
     blocked: str | None = None,
     never_automate: frozenset[str] = frozenset(),
+    parents: Sequence[Parent] = (),
 ) -> TargetAnswer:
     """Answer a categorical target.
+
+    Where no class is probable enough to be suggested, but classes with a common parent are together, the parent is
+    suggested.
 
     Parameters
     ----------
@@ -77,6 +82,8 @@ def decide(
         A reason to abstain whatever the confidence: ``too_little_text``, ``unlike_history``.
     never_automate : frozenset of str
         Classes with too few examples to be acted on unseen.
+    parents : sequence of Parent
+        Labels above the classes; none where labels have no levels.
     """
     order = ranked(classes, probabilities)
     best = order[0]
@@ -85,12 +92,26 @@ def decide(
     if action is Action.AUTOMATE and best.value in never_automate:
         action = Action.SUGGEST
     abstains = action is Action.ABSTAIN
+    if abstains and not blocked and thresholds.suggest is not None:
+        found = likeliest_parent(parents, probabilities, thresholds.suggest)
+        if found is not None:
+            return _parent_answer(*found, order)
     return TargetAnswer(
         value=None if abstains else best.value,
         confidence=best.confidence,
         action=action,
         reason=(blocked or _why_unsure(order)) if abstains else None,
         alternatives=order[: N_ALTERNATIVES + 1] if abstains else order[1 : N_ALTERNATIVES + 1],
+    )
+
+
+def _parent_answer(parent: Parent, confidence: float, order: Sequence[Alternative]) -> TargetAnswer:
+    return TargetAnswer(
+        value=parent.value,
+        confidence=confidence,
+        action=Action.SUGGEST,
+        is_parent=True,
+        alternatives=list(order[: N_ALTERNATIVES + 1]),
     )
 
 

@@ -79,9 +79,16 @@ def explained(triage: Triage, example: Example, prediction: Prediction) -> Predi
 def _with_target_reasons(evidence: Evidence, model: TargetModel | None, answer: TargetAnswer) -> TargetAnswer:
     if model is None:
         return answer
-    value = answer.value if answer.value is not None else answer.alternatives[0].value
-    outputs = np.array([float(name == value) for name in model.classes])
+    outputs = np.zeros(len(model.classes))
+    outputs[_explained_classes(model, answer)] = 1.0
     return answer.model_copy(update={"why": _strongest(evidence.contributions(model.head, outputs))})
+
+
+def _explained_classes(model: TargetModel, answer: TargetAnswer) -> list[int]:
+    """Numbers of the classes that an answer stands for: all of a parent's, else the most likely one."""
+    if answer.is_parent:
+        return [number for parent in model.parents if parent.value == answer.value for number in parent.classes]
+    return [model.classes.index(answer.first_guess.value)] if answer.first_guess is not None else []
 
 
 def _with_severity_reasons(evidence: Evidence, model: SeverityModel | None, answer: SeverityAnswer) -> SeverityAnswer:

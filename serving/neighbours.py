@@ -36,9 +36,16 @@ class Neighbours:
     def __len__(self) -> int:
         return len(self.cosines)
 
-    def codes(self, target: str, classes: Sequence[str]) -> NDArray[np.int64]:
-        """Class number of each neighbour, -1 for none of them; shape (n, k)."""
+    def codes(self, target: str, classes: Sequence[str], sources: Mapping[str, str] | None = None) -> NDArray[np.int64]:
+        """Class number of each neighbour, -1 for none of them; shape (n, k).
+
+        Parameters
+        ----------
+        sources : mapping of str to str, optional
+            Labels that the source writes otherwise, with the class that each stands for.
+        """
         number = {label: i for i, label in enumerate(classes)}
+        number |= {label: number[name] for label, name in (sources or {}).items() if name in number}
         known = np.array([number.get(str(label), -1) for label in self.labels.get(target, ())], dtype=np.int64)
         return known[self.numbers] if len(known) else np.full(self.numbers.shape, -1, dtype=np.int64)
 
@@ -58,9 +65,9 @@ class Vote:
     temperature: float
     weight: float
 
-    def scores(self, neighbours: Neighbours, target: str, classes: Sequence[str]) -> Floats:
-        """What the vote adds to the score of each class, shape (n, n_classes)."""
-        shares = vote_shares(neighbours.cosines, neighbours.codes(target, classes), len(classes), self.temperature)
+    def scores(self, cosines: NDArray[np.float32], codes: NDArray[np.int64], n_classes: int) -> Floats:
+        """What the vote of neighbours of the given classes adds to the score of each class, shape (n, n_classes)."""
+        shares = vote_shares(cosines, codes, n_classes, self.temperature)
         return self.weight * np.log(shares + _LEAST_SHARE)
 
 

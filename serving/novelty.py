@@ -89,7 +89,7 @@ def signals(scores: Floats, centroid_cosines: Floats, neighbours: Neighbours, mo
     largest = scores.max(axis=1)
     energy = largest + np.log(np.exp(scores - largest[:, None]).sum(axis=1))
     cosines = neighbours.cosines.astype(np.float64)
-    codes = neighbours.codes(model.name, model.classes)[:, :_N_AGREEING]
+    codes = model.codes(neighbours)[:, :_N_AGREEING]
     agreeing = codes == probabilities.argmax(axis=1)[:, None]
     return np.column_stack(
         [

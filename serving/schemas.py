@@ -203,14 +203,26 @@ class Alternative(_Answer):
 
 
 class TargetAnswer(_Answer):
-    """The answer for a categorical target; on ``abstain``, ``value`` is None and ``reason`` says why."""
+    """The answer for a categorical target; on ``abstain``, ``value`` is None and ``reason`` says why.
+
+    With ``is_parent``, ``value`` stands above several labels, ``confidence`` is the sum of theirs, and the alternatives
+    are the most probable labels.
+    """
 
     value: str | None
     confidence: float
     action: Action
     reason: str | None = None
+    is_parent: bool = False
     alternatives: list[Alternative] = []
     why: list[str] | None = None
+
+    @property
+    def first_guess(self) -> Alternative | None:
+        """The most probable single label, answered or not; None where nothing was trained."""
+        if self.value is not None and not self.is_parent:
+            return Alternative(value=self.value, confidence=self.confidence)
+        return self.alternatives[0] if self.alternatives else None
 
 
 class SeverityAnswer(_Answer):

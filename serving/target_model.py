@@ -14,6 +14,7 @@ from features.release import Release
 from serving.decision import Thresholds
 from serving.heads import LinearHead, softmax
 from serving.neighbours import Neighbours, Vote
+from serving.parents import Parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,10 @@ class TargetModel:
         Of the classes that were answered often enough on calibration rows.
     rare : frozenset of str
         Classes with too few examples to be acted on unseen.
+    parents : tuple of Parent
+        The labels above the classes, which are answered where no class is sure enough.
+    sources : mapping of str to str
+        Labels of the history that were cleaned, with the class that each became: neighbours have them as they were.
     """
 
     name: str
@@ -39,10 +44,17 @@ class TargetModel:
     thresholds: Thresholds
     class_thresholds: Mapping[str, Thresholds] = field(default_factory=dict)
     rare: frozenset[str] = frozenset()
+    parents: tuple[Parent, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def scores(self, rows: FeatureRows, neighbours: Neighbours) -> NDArray[np.float64]:
         """Scores, shape (n, n_classes)."""
-        return self.head.scores(rows) + self.vote.scores(neighbours, self.name, self.classes)
+        votes = self.vote.scores(neighbours.cosines, self.codes(neighbours), len(self.classes))
+        return self.head.scores(rows) + votes
+
+    def codes(self, neighbours: Neighbours) -> NDArray[np.int64]:
+        """Class number of each neighbour, -1 for none; shape (n, k)."""
+        return neighbours.codes(self.name, self.classes, self.sources)
 
     def probabilities(self, rows: FeatureRows, neighbours: Neighbours) -> NDArray[np.float64]:
         """Calibrated probabilities, shape (n, n_classes)."""
@@ -57,6 +69,8 @@ class TargetModel:
             "thresholds": self.thresholds.to_json(),
             "class_thresholds": {name: found.to_json() for name, found in sorted(self.class_thresholds.items())},
             "rare": sorted(self.rare),
+            "parents": [parent.to_json() for parent in self.parents],
+            "sources": dict(sorted(self.sources.items())),
         }
 
     @classmethod
@@ -71,4 +85,6 @@ class TargetModel:
             thresholds=Thresholds(**config["thresholds"]),
             class_thresholds={name: Thresholds(**found) for name, found in config["class_thresholds"].items()},
             rare=frozenset(config["rare"]),
+            parents=tuple(map(Parent.from_json, config["parents"])),
+            sources=config["sources"],
         )

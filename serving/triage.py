@@ -155,6 +155,7 @@ class Triage:
             class_thresholds=model.class_thresholds,
             blocked=blocked,
             never_automate=model.rare,
+            parents=model.parents,
         )
 
     def _answer_severity(self, probabilities: NDArray[np.float64] | None, blocked: str | None) -> SeverityAnswer:

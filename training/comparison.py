@@ -16,6 +16,7 @@ from features.errors import UnknownRelease
 from features.history import History
 from features.release import Release, current_release_id, list_releases, load_release
 from features.settings import Settings
+from features.taxonomy_file import workspace_taxonomy
 from serving.triage import Triage
 from training.data import TrainingData, load_training_data
 from training.tracking import CHALLENGER, Tracker
@@ -72,13 +73,14 @@ class Tickets:
     def __init__(self, settings: Settings, history: History) -> None:
         self._threads = settings.service.encoder_threads
         self._history = history
+        self._taxonomy = workspace_taxonomy(settings)
         self._by_encoder: dict[str, TrainingData] = {}
 
     def of(self, release: Release) -> TrainingData:
         """Training data with the vectors of a release's encoder."""
         encoder = load_encoder(release.encoder_folder, self._threads)
         if encoder.fingerprint not in self._by_encoder:
-            self._by_encoder[encoder.fingerprint] = load_training_data(self._history, encoder)
+            self._by_encoder[encoder.fingerprint] = load_training_data(self._history, encoder, taxonomy=self._taxonomy)
         return self._by_encoder[encoder.fingerprint]
 
 
@@ -118,7 +120,10 @@ def score_rows(release: Release, data: TrainingData, numbers: Sequence[int]) -> 
     chosen = set(numbers)
     known = data.rows.take([i for i in range(len(data.rows)) if i not in chosen])
     result = backtest(triage, data.rows.take(numbers), known)
-    return ScoredRows(result.rows, most_likely_categories(triage, result), most_likely_severities(result))
+    # A release from before a label was merged or written otherwise still means the label that stands for it now.
+    clean = data.labels.category.clean
+    categories = [clean(answer) or answer for answer in most_likely_categories(triage, result)]
+    return ScoredRows(result.rows, categories, most_likely_severities(result))
 
 
 def _results(ours: ScoredRows, theirs: ScoredRows) -> Iterator[GateResult]:

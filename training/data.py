@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,8 +12,10 @@ from features.encoder import Encoder
 from features.errors import NotEnoughData
 from features.feature_space import Example
 from features.history import History, StoredCase
+from features.label_cleaning import LabelCleaning
 from features.past_record import records_in_time
 from features.structured import indicators
+from features.taxonomy import Taxonomy
 from features.text import model_text
 from features.vectors import embed_cases
 
@@ -21,8 +23,32 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class CleanedLabels:
+    """How the labels of the category, and of each further target of the history, were cleaned."""
+
+    taxonomy: Taxonomy
+    category: LabelCleaning
+    targets: Mapping[str, LabelCleaning]
+
+    @classmethod
+    def of(cls, taxonomy: Taxonomy, cases: Sequence[StoredCase]) -> CleanedLabels:
+        """Learn from the labels that the cases have."""
+        names = sorted({name for stored in cases for name in stored.case.outcome.targets})
+        return cls(
+            taxonomy=taxonomy,
+            category=LabelCleaning.of(taxonomy.category, [stored.case.outcome.category for stored in cases]),
+            targets={
+                name: LabelCleaning.of(
+                    taxonomy.target(name), [stored.case.outcome.targets.get(name) for stored in cases]
+                )
+                for name in names
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Cases and their labelled rows, one row a case, in order of row id.
+    """Cases as the history has them and their rows with cleaned labels, one row a case, in order of row id.
 
     ``content_hash`` identifies what is learned from, whatever history it comes from: ids, times, model texts, fields,
     labels and links. ``last_change`` is the history's change number when it was read.
@@ -30,6 +56,7 @@ class TrainingData:
 
     cases: tuple[StoredCase, ...]
     rows: LabelledRows
+    labels: CleanedLabels
     content_hash: str
     last_change: int
 
@@ -40,41 +67,55 @@ class TrainingData:
         return (min(created), max(created)) if created else (None, None)
 
 
-def load_training_data(history: History, encoder: Encoder, progress: Progress | None = None) -> TrainingData:
-    """Read every ticket of a history and embed what is not embedded yet.
+def load_training_data(
+    history: History, encoder: Encoder, progress: Progress | None = None, *, taxonomy: Taxonomy | None = None
+) -> TrainingData:
+    """Read every ticket of a history, clean its labels, and embed what is not embedded yet.
 
     Parameters
     ----------
     progress : callable, optional
         Called with the number of tickets that are embedded, and of all.
+    taxonomy : Taxonomy, optional
+        Which labels are learned from; without one, all.
 
     Raises
     ------
     NotEnoughData
-        If the history is empty.
+        If the history is empty, or none of its categories is one of the taxonomy's.
     """
     last_change = history.last_change()
     cases = tuple(history.iter_cases())
     if not cases:
         raise NotEnoughData("The history holds no tickets: import some with 'precedent import tickets'.")
+    labels = CleanedLabels.of(taxonomy or Taxonomy(), cases)
+    _check_some_left(labels.category)
     vectors = embed_cases(history, encoder, cases, progress=_counting(progress, len(cases)) if progress else None)
     records = records_in_time([s.case.ticket for s in cases], [s.case.outcome for s in cases])
-    examples = tuple(
-        Example(stored.case.ticket, model_text(stored.case.ticket), vector, record)
-        for stored, vector, record in zip(cases, vectors, records, strict=True)
-    )
-    names = sorted({name for stored in cases for name in stored.case.outcome.targets})
-    return TrainingData(
-        cases=cases,
-        rows=LabelledRows(
-            examples=examples,
-            categories=tuple(stored.case.outcome.category for stored in cases),
-            severities=tuple(stored.case.outcome.severity for stored in cases),
-            targets={name: tuple(stored.case.outcome.targets.get(name) for stored in cases) for name in names},
+    rows = LabelledRows(
+        examples=tuple(
+            Example(stored.case.ticket, model_text(stored.case.ticket), vector, record)
+            for stored, vector, record in zip(cases, vectors, records, strict=True)
         ),
-        content_hash=_content_hash(cases, examples),
-        last_change=last_change,
+        categories=tuple(labels.category.clean(stored.case.outcome.category) for stored in cases),
+        severities=tuple(stored.case.outcome.severity for stored in cases),
+        targets={
+            name: tuple(cleaning.clean(stored.case.outcome.targets.get(name)) for stored in cases)
+            for name, cleaning in labels.targets.items()
+        },
     )
+    return TrainingData(
+        cases=cases, rows=rows, labels=labels, content_hash=_content_hash(cases, rows), last_change=last_change
+    )
+
+
+def _check_some_left(cleaning: LabelCleaning) -> None:
+    if cleaning.counts and not cleaning.spellings:
+        frequent = max(sorted(cleaning.counts), key=lambda label: cleaning.counts[label])
+        raise NotEnoughData(
+            f"None of the {sum(cleaning.counts.values())} tickets with a category has one that the taxonomy answers "
+            f"(the most frequent is {frequent!r}): mend the labels of the taxonomy file."
+        )
 
 
 def _counting(progress: Progress, total: int) -> Callable[[int], None]:
@@ -88,10 +129,10 @@ def _counting(progress: Progress, total: int) -> Callable[[int], None]:
     return advance
 
 
-def _content_hash(cases: Sequence[StoredCase], examples: Sequence[Example]) -> str:
+def _content_hash(cases: Sequence[StoredCase], rows: LabelledRows) -> str:
     digest = hashlib.sha256()
-    for stored, example in zip(cases, examples, strict=True):
-        ticket, outcome = stored.case.ticket, stored.case.outcome
+    for i, (stored, example) in enumerate(zip(cases, rows.examples, strict=True)):
+        ticket = stored.case.ticket
         read = [
             stored.case.system,
             stored.case.id,
@@ -100,10 +141,10 @@ def _content_hash(cases: Sequence[StoredCase], examples: Sequence[Example]) -> s
             *sorted(indicators(ticket)),
             ticket.customer,
             ticket.reporter,
-            outcome.resolved_at,
-            outcome.category,
-            outcome.severity,
-            *sorted(outcome.targets.items()),
+            stored.case.outcome.resolved_at,
+            rows.categories[i],
+            rows.severities[i],
+            *sorted((name, value) for name, values in rows.targets.items() if (value := values[i]) is not None),
             *sorted((link.type, link.id) for link in stored.case.links),
         ]
         digest.update(repr(read).encode() + b"\n")

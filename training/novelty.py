@@ -100,7 +100,9 @@ def _round(
         part = take_rows(rows, numbers)
         neighbours = neighbours_among(known, taken.take(numbers.tolist()))
         small = TargetModel(model.name, classes, head, model.vote, model.thresholds)
-        scores = head.scores(part) * spread + model.vote.scores(neighbours, model.name, classes)
+        scores = head.scores(part) * spread + model.vote.scores(
+            neighbours.cosines, small.codes(neighbours), len(classes)
+        )
         cosines = part.vectors.astype(np.float64) @ kinds.T
         return signals(scores, cosines, neighbours, small)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from serving.heads import softmax
-from serving.neighbours import Neighbours, Vote
+from serving.neighbours import Vote
 
 TEMPERATURES = (0.03, 0.05, 0.1, 0.2)
 # Where calibration rows are few, weights stay near what did well on the tune rows of the shared data.
@@ -31,10 +31,10 @@ class Pool:
     weights: tuple[float, ...]
     vote: Vote
 
-    def scores(self, member_scores: Floats, neighbours: Neighbours, target: str, classes: tuple[str, ...]) -> Floats:
+    def scores(self, member_scores: Floats, cosines: NDArray[np.float32], codes: NDArray[np.int64]) -> Floats:
         """Pooled scores, shape (n, n_classes), of machines' scores of shape (n_machines, n, n_classes)."""
         machines = np.tensordot(np.array(self.weights), member_scores, axes=1)
-        return np.asarray(machines + self.vote.scores(neighbours, target, classes), dtype=np.float64)
+        return np.asarray(machines + self.vote.scores(cosines, codes, member_scores.shape[2]), dtype=np.float64)
 
 
 def usual_pool(n_machines: int) -> Pool:
@@ -43,7 +43,7 @@ def usual_pool(n_machines: int) -> Pool:
 
 
 def fit_pool(
-    member_scores: Floats, neighbours: Neighbours, target: str, classes: tuple[str, ...], truth: NDArray[np.int64]
+    member_scores: Floats, cosines: NDArray[np.float32], codes: NDArray[np.int64], truth: NDArray[np.int64]
 ) -> Pool:
     """Choose weights of least log-loss.
 
@@ -51,8 +51,10 @@ def fit_pool(
     ----------
     member_scores : ndarray of float64, shape (n_machines, n, n_classes)
         Of rows that the machines have not seen.
-    neighbours : Neighbours
-        Of the same rows, among those that the machines have seen.
+    cosines : ndarray of float32, shape (n, k)
+        To the neighbours of the same rows, among those that the machines have seen.
+    codes : ndarray of int64, shape (n, k)
+        Classes of these, -1 for none.
     truth : ndarray of int64, shape (n,)
         Class of each row; rows of -1 (a class that the machines do not know) are left out.
     """
@@ -63,7 +65,7 @@ def fit_pool(
     best: tuple[float, Pool] | None = None
     start = np.log([*usual.weights, usual.vote.weight])
     for temperature in TEMPERATURES:
-        votes = Vote(temperature, 1.0).scores(neighbours, target, classes)
+        votes = Vote(temperature, 1.0).scores(cosines, codes, member_scores.shape[2])
         sources = np.concatenate([member_scores, votes[None]])[:, known]
         found = minimize(
             _loss,

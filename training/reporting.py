@@ -21,9 +21,9 @@ from evaluation.report.page import render
 from evaluation.report.parts import Floor, Scores, Sev1Promise
 from features.files import replace_file
 from features.settings import Settings
-from serving.schemas import TargetAnswer
 from training.data import TrainingData
 from training.params import TrainingParams
+from training.parents import parent_holds
 from training.split import Split
 
 REPORT_JSON = "misclassification.json"
@@ -67,6 +67,7 @@ def build_report(
                 prediction=tested.predictions[i],
                 category_probabilities=_probabilities(fitted, tested, i),
                 is_near_duplicate=bool(near[i]),
+                parent_holds=parent_holds(tested, i, data.labels.taxonomy),
             )
             for i, number in enumerate(split.test)
         ],
@@ -155,9 +156,11 @@ def target_metrics(tested: Backtest) -> dict[str, float]:
     found: dict[str, float] = {}
     for target, truth in tested.rows.targets.items():
         pairs = [
-            (label, value)
+            (label, guess.value)
             for label, prediction in zip(truth, tested.predictions, strict=True)
-            if label is not None and (value := _most_likely(prediction.targets.get(target))) is not None
+            if label is not None
+            and (answer := prediction.targets.get(target)) is not None
+            and (guess := answer.first_guess) is not None
         ]
         if not pairs:
             continue
@@ -173,12 +176,6 @@ def target_metrics(tested: Backtest) -> dict[str, float]:
             found |= {f"{prefix}_recall/{name}": one.recall, f"{prefix}_precision/{name}": one.precision}
             found |= {f"{prefix}_f1/{name}": one.f1, f"{prefix}_tickets/{name}": float(one.support)}
     return found
-
-
-def _most_likely(answer: TargetAnswer | None) -> str | None:
-    if answer is None or answer.value is not None:
-        return answer.value if answer else None
-    return answer.alternatives[0].value if answer.alternatives else None
 
 
 def _headline_metrics(report: MisclassificationReport) -> Iterator[tuple[str, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,11 +19,14 @@ from features.history import History
 from features.lexical import LexicalStatistics
 from features.release import ENCODER, write_release
 from features.settings import HASHING_ENCODER, Settings
+from features.taxonomy_file import workspace_taxonomy
 from features.text import RULES_VERSION
 from serving.ranking import Ranker
 from training.data import TrainingData, load_training_data
+from training.label_notes import label_notes, label_record, listed
 from training.linked import LinkedFigures, fit_on_links
 from training.params import TrainingParams
+from training.parents import parent_notes, with_labels
 from training.parts import release_parts
 from training.reporting import build_report, headlines, metrics, target_metrics, write_report
 from training.sentence_encoder import export_encoder
@@ -37,7 +40,7 @@ Bar = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """What a training run made."""
+    """What a training run made. ``labels`` says what each class had, and what was left out, by label of the source."""
 
     release_id: str
     folder: Path
@@ -47,6 +50,7 @@ class TrainingRun:
     figures: Mapping[str, float]
     notes: tuple[str, ...]
     linked: LinkedFigures
+    labels: Mapping[str, Any]
 
     @property
     def headlines(self) -> list[str]:
@@ -81,12 +85,15 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
     ------
     NotEnoughData
         If the history is empty, too small, or holds one category only.
+    TaxonomyInvalid
+        If the taxonomy file is wrong.
     """
+    taxonomy = workspace_taxonomy(settings)
     folder = encoder_folder(settings)
     encoder = load_encoder(folder, settings.service.encoder_threads)
     with closing(History.open(settings.history_url)) as history:
         say("Reading the history and embedding what is new")
-        data = load_training_data(history, encoder, bar)
+        data = load_training_data(history, encoder, bar, taxonomy=taxonomy)
         say(f"Fitting on {len(data.cases):,} tickets")
         fitted = fit(data, history, encoder, settings.index_dir / encoder.fingerprint, params)
     say("Scoring the newest tickets and the floors")
@@ -114,7 +121,8 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
         artifacts=reports,
     )
     notes = tuple(_notes(fitted, params))
-    return TrainingRun(release_id, release_folder, recorded, report, reports, figures, notes, fitted.linked)
+    labels = label_record(data.labels)
+    return TrainingRun(release_id, release_folder, recorded, report, reports, figures, notes, fitted.linked, labels)
 
 
 def encoder_folder(settings: Settings) -> Path:
@@ -141,7 +149,7 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
         calibration_share=params.calibration_share,
         seed=params.seed,
     )
-    triage = fit_triage(rows.take(split.train), rows.take(split.calibration), params)
+    triage = with_labels(fit_triage(rows.take(split.train), rows.take(split.calibration), params), data.labels)
     seen = [*split.train, *split.calibration]
     statistics = LexicalStatistics.fit_texts(
         [rows.examples[i].text for i in seen], [rows.examples[i].ticket.customer for i in seen]
@@ -171,6 +179,7 @@ def _records(fitted: Fitted, figures: Mapping[str, float], params: TrainingParam
     return {
         "params.json": params.model_dump(mode="json"),
         "metrics.json": dict(figures),
+        "labels.json": label_record(fitted.data.labels),
         "split.json": {
             "cut": cut.isoformat() if cut else None,
             "n_train": len(fitted.split.train),
@@ -201,13 +210,9 @@ def _window_tags(data: TrainingData) -> dict[str, str]:
     return {"data_first": first.isoformat() if first else "", "data_last": last.isoformat() if last else ""}
 
 
-def _listed(names: Sequence[str], *, limit: int = 10) -> str:
-    shown = ", ".join(names[:limit])
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
-
-
 def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
-    notes = []
+    labels = fitted.data.labels
+    notes = [*label_notes(labels), *parent_notes(fitted.backtest, labels.taxonomy)]
     triage = fitted.triage
     if triage.triage.severity is None:
         notes.append("No severity model: the history has no two severities to tell apart.")
@@ -221,7 +226,7 @@ def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
         if model is not None and model.rare:
             notes.append(
                 f"Of {name}, suggested but never automated, with fewer than {params.rare_below} training tickets: "
-                f"{_listed(sorted(model.rare))}."
+                f"{listed(sorted(model.rare))}."
             )
     notes += [
         f"No model of {name}: its training tickets have fewer than two values to tell apart."

@@ -90,10 +90,11 @@ def calibrated_target(
     truth : ndarray of int64, shape (n,)
         Their classes; -1 for a class that the members do not know.
     """
+    codes = neighbours.codes(name, members.classes)
     pool: Pool = usual_pool(len(members.heads))
     if (truth != UNSEEN).sum() >= MIN_CALIBRATION:
-        pool = fit_pool(scores, neighbours, name, members.classes, truth)
-    pooled = pool.scores(scores, neighbours, name, members.classes)
+        pool = fit_pool(scores, neighbours.cosines, codes, truth)
+    pooled = pool.scores(scores, neighbours.cosines, codes)
     probabilities = softmax(pooled) if len(pooled) else pooled
     counts = Counter(label for label in labels if label is not None)
     model = TargetModel(

@@ -51,14 +51,16 @@ def category_report(
     truth = [str(row.truth_category) for row in known]
     answers = [str(row.first_guess) for row in known]
     correct = np.array([t == a for t, a in zip(truth, answers, strict=True)])
-    confidence = np.array([row.prediction.category.confidence for row in known], dtype=np.float64)
+    confidence = np.array([row.confidence for row in known], dtype=np.float64)
     labels = tuple(sorted({*truth, *answers}, key=lambda label: (label.casefold(), label)))
     abstained = [row.prediction.category.reason or "" for row in known if row.prediction.category.value is None]
     return CategoryReport(
         scores=scores(truth, answers),
         without_near_duplicates=without_near_duplicates(known, truth, answers),
         floors=tuple(floors),
-        actions=action_shares([row.prediction.category.action for row in known], correct),
+        actions=action_shares(
+            [row.prediction.category.action for row in known], np.array([row.is_right for row in known])
+        ),
         held_back=dict(Counter(reason.split(":")[0] for reason in abstained).most_common()),
         thresholds=thresholds,
         labels=labels,
@@ -109,7 +111,7 @@ def _worst_first(rows: Sequence[EvaluatedTicket]) -> list[EvaluatedTicket]:
         rows,
         key=lambda row: (
             row.prediction.category.action is not Action.AUTOMATE,
-            -row.prediction.category.confidence,
+            -row.confidence,
             row.row_id,
         ),
     )
@@ -120,7 +122,7 @@ def _example(row: EvaluatedTicket) -> ConfusionExample:
     named = {row.first_guess, row.truth_category}
     return ConfusionExample(
         ticket=row.reference,
-        confidence=answer.confidence,
+        confidence=row.confidence,
         label_confidence=_label_confidence(row),
         action=answer.action,
         reason=answer.reason,
@@ -129,20 +131,20 @@ def _example(row: EvaluatedTicket) -> ConfusionExample:
 
 
 def _doubtful(rows: Sequence[EvaluatedTicket]) -> DoubtfulLabels:
-    sure = [row for row in rows if row.prediction.category.confidence >= VERY_SURE]
+    sure = [row for row in rows if row.confidence >= VERY_SURE]
     differ = [row for row in sure if row.first_guess != row.truth_category]
-    differ.sort(key=lambda row: (-row.prediction.category.confidence, row.row_id))
+    differ.sort(key=lambda row: (-row.confidence, row.row_id))
     return DoubtfulLabels(
         min_confidence=VERY_SURE,
         n_sure=len(sure),
         n_differ=len(differ),
-        n_expected=round(sum(1.0 - row.prediction.category.confidence for row in sure), 2),
+        n_expected=round(sum(1.0 - row.confidence for row in sure), 2),
         tickets=tuple(
             DoubtfulLabel(
                 ticket=row.reference,
                 label=str(row.truth_category),
                 answer=str(row.first_guess),
-                confidence=row.prediction.category.confidence,
+                confidence=row.confidence,
                 label_confidence=_label_confidence(row),
             )
             for row in differ

@@ -25,6 +25,8 @@ class EvaluatedTicket:
         Calibrated probability of each class; empty without a category model.
     is_near_duplicate : bool
         Whether an earlier ticket says nearly the same.
+    parent_holds : bool
+        Whether a parent was answered that the true category lies below.
     """
 
     row_id: int
@@ -35,14 +37,24 @@ class EvaluatedTicket:
     prediction: Prediction
     category_probabilities: Mapping[str, float]
     is_near_duplicate: bool
+    parent_holds: bool = False
 
     @property
     def first_guess(self) -> str | None:
         """The most probable category, answered or held back; None without a category model."""
-        answer = self.prediction.category
-        if answer.value is not None:
-            return answer.value
-        return answer.alternatives[0].value if answer.alternatives else None
+        guess = self.prediction.category.first_guess
+        return None if guess is None else guess.value
+
+    @property
+    def confidence(self) -> float:
+        """Confidence of the first guess."""
+        guess = self.prediction.category.first_guess
+        return 0.0 if guess is None else guess.confidence
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the first guess is the category or, where its parent was answered, the category lies below that."""
+        return self.parent_holds if self.prediction.category.is_parent else self.first_guess == self.truth_category
 
     @property
     def reference(self) -> TicketRef:

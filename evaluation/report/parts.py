@@ -34,7 +34,10 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class ActionShare:
-    """How often an action was taken, and how often the first guess was right then, with its exact interval."""
+    """How often an action was taken, and how often it was right then, with its exact interval.
+
+    Right is the first guess, or where a parent was answered, the parent.
+    """
 
     action: Action
     n: int

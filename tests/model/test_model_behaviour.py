@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
 from typing import TYPE_CHECKING
@@ -23,8 +24,9 @@ from features.feature_space import FeatureRows
 from features.release import load_release
 from features.settings import load_settings
 from features.sources.base import Row
-from features.ticket import SEVERITIES, LinkType, Ticket
+from features.ticket import SEVERITIES, Author, LinkType, Message, Ticket
 from serving.assemble import assemble
+from serving.decision import Thresholds
 from serving.neighbours import Neighbours
 from serving.schemas import Action
 from serving.suggester import Query, Suggester
@@ -186,9 +188,34 @@ def test_a_ticket_that_is_in_the_history_does_not_find_itself(suggester: Suggest
 
 
 def test_what_came_later_is_not_read(suggester: Suggester, tickets: list[Ticket]):
-    examples = [suggester.example(ticket) for ticket in tickets[:20]]
-    with_reporter = [suggester.example(replace(ticket, reporter="somebody", version=7)) for ticket in tickets[:20]]
-    assert [suggester.predict(e) for e in examples] == [suggester.predict(e) for e in with_reporter]
+    answered = (
+        Message(at=datetime(2026, 6, 1, tzinfo=UTC), by=Author.AGENT, text="This is a sev1 outage of exports."),
+    )
+    later = [replace(ticket, version=7, messages=(*ticket.messages, *answered)) for ticket in tickets[:20]]
+    assert predictions(suggester, later) == predictions(suggester, tickets[:20])
+
+
+def test_a_reporter_of_whom_nothing_is_known_changes_nothing_but_severity(suggester: Suggester, tickets: list[Ticket]):
+    known, one, another = (
+        predictions(suggester, [replace(ticket, reporter=name or ticket.reporter) for ticket in tickets[:40]])
+        for name in (None, "somebody", "somebody else")
+    )
+    assert one == another
+    assert [replace(p, severity=q.severity) for p, q in zip(known, one, strict=True)] == one
+
+
+def test_a_ticket_s_own_severity_is_not_read(suggester: Suggester, samples: tuple[Row, ...]):
+    """A ticket that is asked about again, and is in the history by now, has the record of a ticket that is not."""
+    resolved = [row.case for row in samples if row.case.outcome.severity and row.case.ticket.reporter][:40]
+    assert len(resolved) == 40
+    seen_others = 0
+    for case in resolved:
+        own = suggester.example(case.ticket)
+        others = suggester.example(replace(case.ticket, id="never seen"))
+        n_tickets = own.record[-2:], others.record[-2:]
+        assert np.all(n_tickets[0] < n_tickets[1]), "one ticket less of the customer and of the reporter"
+        seen_others += own.record[-1] > 0
+    assert seen_others > 0
 
 
 # Direction
@@ -257,21 +284,18 @@ def test_alternatives_are_in_order_and_add_up(suggester: Suggester, tickets: lis
 
 
 def test_the_answered_severity_is_the_cheapest(suggester: Suggester, tickets: list[Ticket]):
-    model = suggester.triage.severity
-    assert model is not None
+    assert suggester.triage.severity is not None
+    # Any confidence is answered, and may be automated, so that each level is judged.
+    model = replace(suggester.triage.severity, thresholds=Thresholds(suggest=0.0, automate=0.0))
     rows, neighbours = seen(suggester, tickets)
-    answered = 0
-    for probabilities, prediction in zip(
-        model.probabilities(rows, neighbours), predictions(suggester, tickets), strict=True
-    ):
-        if prediction.severity.value is None:
-            continue
-        answered += 1
+    examples = [suggester.example(ticket) for ticket in tickets]
+    answers = [p.severity for p in replace(suggester.triage, severity=model).predict(examples, neighbours)]
+    for probabilities, answer in zip(model.probabilities(rows, neighbours), answers, strict=True):
+        assert answer.value is not None
         expected = probabilities @ model.costs
-        assert expected[SEVERITIES.index(prediction.severity.value)] == pytest.approx(expected.min())
-        if prediction.severity.value != prediction.severity.most_likely:
-            assert prediction.severity.action is not Action.AUTOMATE
-    assert answered > 10
+        assert expected[SEVERITIES.index(answer.value)] == pytest.approx(expected.min())
+        assert (answer.action is Action.AUTOMATE) is (answer.value == answer.most_likely)
+    assert len({answer.action for answer in answers}) == 2
 
 
 # Minimum function

@@ -18,6 +18,7 @@ from serving.decision import Thresholds
 from serving.explain import MAX_REASONS, Evidence, explained, towards
 from serving.heads import LinearHead
 from serving.neighbours import Neighbours, Vote
+from serving.parents import Parent
 from serving.severity_model import N_HEADS, N_INPUTS, SecondStage, SeverityModel
 from serving.target_model import TargetModel
 from serving.triage import Triage
@@ -186,3 +187,15 @@ def test_a_long_word_is_cut():
     told = explained(model, asked, model.predict([asked], ALONE)[0])
     assert told.category.why is not None
     assert max(len(reason) for reason in told.category.why) <= 81
+
+
+def test_a_parent_is_explained_by_what_speaks_for_all_of_its_labels():
+    model = triage()
+    assert model.category is not None
+    parent = Parent("all", 1, (0, 1))
+    unsure = replace(model.category, parents=(parent,), thresholds=Thresholds(suggest=0.999999, automate=None))
+    model, asked = replace(model, category=unsure), example("audience mismatch")
+    [plain] = model.predict([asked], ALONE)
+    told = explained(model, asked, plain)
+    assert told.category.value == "all"
+    assert told.category.why == ['word "audience"', "product=edge"]

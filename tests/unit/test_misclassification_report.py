@@ -18,6 +18,7 @@ from evaluation.report.parts import Floor, Sev1Promise
 from features.errors import SourceUnreadable
 from features.ticket import SEVERITIES, Severity
 from serving.decision import Thresholds, decide, ranked
+from serving.parents import Parent
 from serving.schemas import Action, SeverityAnswer, TargetAnswer
 from serving.triage import Prediction
 
@@ -262,3 +263,20 @@ def test_order_of_tickets_changes_nothing_that_is_named() -> None:
     assert one.category.pairs == other.category.pairs
     assert one.category.doubtful == other.category.doubtful
     assert one.category.confusion == other.category.confusion
+
+
+def test_an_answered_parent_is_judged_as_a_parent_and_its_first_guess_as_a_guess():
+    leaves = ("Access > Keys", "Access > SSO", "Billing")
+    parent = Parent("Access", 1, (0, 1))
+    answer = decide(leaves, np.array([0.45, 0.44, 0.11]), CATEGORY, parents=(parent,))
+    row = evaluated(1, "Access > SSO", [0.5, 0.4, 0.1])
+    row = replace(row, prediction=replace(row.prediction, category=answer), parent_holds=True)
+    assert (row.first_guess, row.confidence, row.is_right) == ("Access > Keys", 0.45, True)
+    category = report_of([row]).category
+    assert category is not None
+    suggested = next(share for share in category.actions if share.action is Action.SUGGEST)
+    assert (suggested.n, suggested.accuracy) == (1, 1.0)
+    assert (category.scores.accuracy, category.calibration.mean_confidence) == (0.0, 0.45)
+    assert category.doubtful.n_sure == 0, "the sum of several labels is no sureness of one"
+    assert category.pairs[0].examples[0].confidence == 0.45
+    assert not replace(row, parent_holds=False).is_right

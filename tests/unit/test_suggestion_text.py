@@ -124,6 +124,13 @@ def test_what_is_not_known_says_why():
     assert text.count("none that is near enough") == 3
 
 
+def test_a_parent_is_shown_with_what_is_most_likely_below_it():
+    guesses = [Alternative(value=f"Access > {name}", confidence=share) for name, share in (("SSO", 0.4), ("Keys", 0.3))]
+    parent = TargetAnswer(value="Access", confidence=0.7, action=Action.SUGGEST, is_parent=True, alternatives=guesses)
+    text = render_suggestion(EMPTY.model_copy(update={"category": parent}))
+    assert "Category   Access  70%  (a suggestion; most likely Access > SSO 40%, Access > Keys 30%)" in text
+
+
 def test_a_ticket_cannot_steer_the_terminal():
     hostile = case(subject="\x1b[2J\x1b]0;owned\x07\nfake line\u202egnp", why=["words in common: \x1b[31mred"])
     text = render_suggestion(EMPTY.model_copy(update={"similar_cases": [hostile]}))

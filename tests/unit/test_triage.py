@@ -16,6 +16,7 @@ from serving.decision import Thresholds
 from serving.heads import LinearHead
 from serving.neighbours import Neighbours, Vote
 from serving.novelty import SIGNALS, Novelty
+from serving.parents import Parent
 from serving.ranking import UNTRAINED
 from serving.schemas import Action
 from serving.severity_model import N_INPUTS, SecondStage, SeverityModel
@@ -90,6 +91,14 @@ def test_confidence_decides_the_action(triage: Triage):
     assert [a.value for a in answers] == ["login", "login", None]
     assert answers[2].reason == "between: login | exports"
     assert [a.value for a in answers[2].alternatives] == ["login", "exports"]
+
+
+def test_a_parent_is_answered_where_its_labels_disagree(triage: Triage):
+    assert triage.category is not None
+    triage = replace(triage, category=replace(triage.category, parents=(Parent("all", 1, (0, 1)),)))
+    [sure, unsure] = [p.category for p in triage.predict([example(0.5), example(0.01)], [[0.9]] * 2)]
+    assert (sure.value, sure.is_parent) == ("login", False)
+    assert (unsure.value, unsure.is_parent, unsure.confidence) == ("all", True, 1.0)
 
 
 def test_a_rare_class_is_never_automated(triage: Triage):
@@ -229,11 +238,12 @@ def release_of(tmp_path):
 
 def test_further_targets_with_odd_names_are_kept_apart(triage: Triage, release_of):
     assert triage.category is not None
-    other = replace(triage.category, classes=("a", "b"))
+    other = replace(triage.category, classes=("a", "b"), parents=(Parent("top", 1, (0, 1)),))
     triage = replace(triage, targets={"Zuständige Gruppe / Team": other, "zust-ndige gruppe team": triage.category})
     again = Triage.from_release(load_release(release_of(triage)))
     assert set(again.targets) == set(triage.targets)
     assert again.targets["Zuständige Gruppe / Team"].classes == ("a", "b")
+    assert again.targets["Zuständige Gruppe / Team"].parents == other.parents
 
 
 @pytest.mark.parametrize(
