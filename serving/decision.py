@@ -67,7 +67,7 @@ def decide(
     probabilities : ndarray of float64, shape (n_classes,)
         Calibrated; sums to 1.
     blocked : str, optional
-        A reason to abstain whatever the confidence: ``too_little_text``, ``unlike_history``.
+        A reason to abstain whatever the confidence: ``too_little_text``, ``language_not_trained``, ``unlike_history``.
     never_automate : frozenset of str
         Classes with too few examples to be acted on unseen.
     """

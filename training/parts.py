@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.language import LANGUAGE_RULES
 from features.lexical import LexicalStatistics
 from serving.ranking import Ranker
 from serving.triage import SeverityModel, TargetModel, Triage
@@ -27,6 +28,8 @@ def release_parts(triage: Triage, ranker: Ranker, statistics: LexicalStatistics)
             "category": triage.category is not None,
             "severity": triage.severity is not None,
             "targets": names,
+            # By the rules that told them: what other rules call a language need not be what was counted.
+            "languages": {LANGUAGE_RULES: sorted(triage.languages)},
         },
         "novelty.json": {"weight": triage.novelty.weight, "threshold": triage.novelty.threshold},
         "ranker.json": ranker.to_json(),

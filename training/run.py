@@ -207,6 +207,13 @@ def _listed(names: Sequence[str], *, limit: int = 10) -> str:
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
+def _language_notes(counts: Mapping[str, int], trained: frozenset[str]) -> list[str]:
+    few = [f"{code} ({n})" for code, n in sorted(counts.items()) if code not in trained]
+    if not few:
+        return []
+    return [f"Not answered, in languages with too few training tickets: {_listed(few)}; similar cases still are."]
+
+
 def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
     notes = []
     triage = fitted.triage
@@ -224,6 +231,7 @@ def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
                 f"Of {name}, suggested but never automated, with fewer than {params.rare_below} training tickets: "
                 f"{_listed(sorted(model.rare))}."
             )
+    notes += _language_notes(triage.language_counts, triage.triage.languages)
     notes += [
         f"No model of {name}: its training tickets have fewer than two values to tell apart."
         for name in sorted(set(fitted.data.rows.targets) - set(triage.triage.targets))

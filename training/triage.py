@@ -25,6 +25,7 @@ from serving.decision import Thresholds
 from serving.heads import LinearHead, softmax
 from serving.triage import Novelty, SeverityModel, TargetModel, Triage
 from training.calibration import MIN_CALIBRATION, choose_thresholds, fit_platt, fit_temperature
+from training.languages import count_languages, trained_languages
 from training.params import TrainingParams
 from training.thresholds import threshold_for_recall
 
@@ -66,9 +67,18 @@ def fit_triage(train: LabelledRows, calibration: LabelledRows, params: TrainingP
     counts = {"category": Counter(label for label in train.categories if label is not None)}
     counts["severity"] = Counter(str(level) for level in train.severities if level is not None)
     counts |= {name: Counter(v for v in values if v is not None) for name, values in train.targets.items()}
+    languages = count_languages(train.examples)
     return FittedTriage(
-        triage=Triage(space=space, category=category, severity=severity, targets=targets, novelty=novelty),
+        triage=Triage(
+            space=space,
+            category=category,
+            severity=severity,
+            targets=targets,
+            novelty=novelty,
+            languages=trained_languages(languages, params),
+        ),
         sev1=sev1,
+        language_counts=languages,
         class_counts={name: dict(counter) for name, counter in counts.items()},
     )
 
