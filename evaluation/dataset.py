@@ -68,12 +68,13 @@ class RecallThreshold:
 class FittedTriage:
     """The object that will be served, and what its fit has to tell.
 
-    ``class_counts`` gives the training rows of each class, by target.
+    ``class_counts`` gives the training rows of each class, by target; ``language_counts`` those of each language.
     """
 
     triage: Triage
     sev1: RecallThreshold | None
     class_counts: dict[str, dict[str, int]]
+    language_counts: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

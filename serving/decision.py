@@ -79,7 +79,7 @@ def decide(
     class_thresholds : mapping of str to Thresholds, optional
         In the place of ``thresholds`` when that class is the most probable.
     blocked : str, optional
-        A reason to abstain whatever the confidence: ``too_little_text``, ``unlike_history``.
+        A reason to abstain whatever the confidence: ``too_little_text``, ``language_not_trained``, ``unlike_history``.
     never_automate : frozenset of str
         Classes with too few examples to be acted on unseen.
     parents : sequence of Parent

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from features.errors import ReleaseRefused
 from features.feature_space import Example, FeatureRows, FeatureSpace
+from features.language import LANGUAGE_RULES, ticket_language
 from features.release import Release
 from features.ticket import SEVERITIES, Severity
 from serving.decision import decide, ranked, too_little_text
@@ -34,13 +35,17 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Triage:
-    """The predicting part of a release. ``category`` or ``severity`` is None where the history had no such labels."""
+    """The predicting part of a release. ``category`` or ``severity`` is None where the history had no such labels.
+
+    ``languages`` are those learned from, as ISO 639-1 codes; where none is known, tickets in every one are answered.
+    """
 
     space: FeatureSpace
     category: TargetModel | None
     severity: SeverityModel | None
     targets: Mapping[str, TargetModel]
     novelty: Novelty | None
+    languages: frozenset[str] = frozenset()
 
     @classmethod
     def from_release(cls, release: Release) -> Triage:
@@ -60,6 +65,7 @@ class Triage:
             severity=SeverityModel.from_release(release) if models["severity"] else None,
             targets={name: TargetModel.from_release(release, part) for name, part in models["targets"].items()},
             novelty=Novelty.from_release(release) if category is not None else None,
+            languages=frozenset(models.get("languages", {}).get(LANGUAGE_RULES, ())),
         )
         triage._check_shapes(release.id)
         triage._check_stage(release.id)
@@ -133,15 +139,21 @@ class Triage:
     ) -> Prediction:
         empty = too_little_text(example.text.text)
         novel = is_novel and not empty
-        blocked = "too_little_text" if empty else "unlike_history" if novel else None
+        unread = "too_little_text" if empty else "language_not_trained" if self._is_foreign(example) else None
+        blocked = unread or ("unlike_history" if novel else None)
         return Prediction(
             category=self._answer_target(self.category, category, blocked),
-            severity=self._answer_severity(severity, "too_little_text" if empty else None),
+            severity=self._answer_severity(severity, unread),
             targets={
                 name: self._answer_target(self.targets[name], values, blocked) for name, values in targets.items()
             },
             novel=novel,
         )
+
+    def _is_foreign(self, example: Example) -> bool:
+        if not self.languages:
+            return False
+        return (ticket_language(example.ticket, example.text) or "") not in {"", *self.languages}
 
     def _answer_target(
         self, model: TargetModel | None, probabilities: NDArray[np.float64] | None, blocked: str | None
@@ -185,7 +197,8 @@ class Triage:
             confidence=order[0].confidence,
             action=action,
             reason=(blocked or "low_confidence") if abstains else None,
-            sev1_flag=not blocked and risk >= model.sev1_threshold,
+            # In a language not learned, the error codes and names that are left may still tell of an outage.
+            sev1_flag=blocked != "too_little_text" and risk >= model.sev1_threshold,
             sev1_risk=round(risk, 4),
             alternatives=order,
         )

@@ -14,6 +14,7 @@ from serving.heads import softmax
 from serving.neighbours import N_NEIGHBOURS, Neighbours
 from serving.novelty import signals
 from serving.triage import CATEGORY, Triage
+from training.languages import count_languages, trained_languages
 from training.novelty import fit_novelty
 from training.params import TrainingParams
 from training.target import calibrated_target, class_numbers, fit_target_members
@@ -51,8 +52,20 @@ def fit_triage_in_folds(rows: LabelledRows, folds: NDArray[np.int64], params: Tr
     draft = fit_novelty(rows, features, model, params)
     found = draft.familiarity(signals(pooled, draft.centroid_cosines(features), neighbours, model))
     novelty = replace(draft, threshold=float(np.quantile(found, params.novelty_quantile)))
-    triage = Triage(space=space, category=model, severity=None, targets={}, novelty=novelty)
-    return FoldedFit(FittedTriage(triage, sev1=None, class_counts=class_counts(rows)), softmax(pooled), found)
+    languages = count_languages(rows.examples)
+    triage = Triage(
+        space=space,
+        category=model,
+        severity=None,
+        targets={},
+        novelty=novelty,
+        languages=trained_languages(languages, params),
+    )
+    return FoldedFit(
+        FittedTriage(triage, sev1=None, class_counts=class_counts(rows), language_counts=languages),
+        softmax(pooled),
+        found,
+    )
 
 
 def _held_out(

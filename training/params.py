@@ -40,6 +40,9 @@ class TrainingParams(BaseModel):
         No confidence below this is suggested, however precise the whole: a guess is not worth a reader's look.
     rare_below : int
         A class with fewer training rows than this is learned and suggested, but never automated.
+    language_at_least, language_share : int, float
+        A language is learned with this many training tickets, or with this share of those whose language is known,
+        whichever is fewer; tickets in another one are not answered.
     novelty_quantile : float
         Share of calibration tickets that may be called novel.
     """
@@ -60,6 +63,8 @@ class TrainingParams(BaseModel):
     suggest_at_least: Share = 0.3
     automate_precision: Share = 0.95
     rare_below: Annotated[int, Field(ge=1)] = 10
+    language_at_least: Annotated[int, Field(ge=1)] = 20
+    language_share: Share = 0.1
     novelty_quantile: Share = 0.01
     costs: tuple[tuple[float, ...], ...] = DEFAULT_COSTS
     sev1_recall: Share = 0.95

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.language import LANGUAGE_RULES
 from features.lexical import LexicalStatistics
 from serving.ranking import Ranker
 from serving.target_model import TargetModel
@@ -28,6 +29,8 @@ def release_parts(triage: Triage, ranker: Ranker, statistics: LexicalStatistics)
             "category": triage.category is not None,
             "severity": triage.severity is not None,
             "targets": names,
+            # By the rules that told them: what other rules call a language need not be what was counted.
+            "languages": {LANGUAGE_RULES: sorted(triage.languages)},
         },
         "ranker.json": ranker.to_json(),
         "statistics.safetensors": statistics.to_arrays(),

@@ -210,6 +210,13 @@ def _window_tags(data: TrainingData) -> dict[str, str]:
     return {"data_first": first.isoformat() if first else "", "data_last": last.isoformat() if last else ""}
 
 
+def _language_notes(counts: Mapping[str, int], trained: frozenset[str]) -> list[str]:
+    few = [f"{code} ({n})" for code, n in sorted(counts.items()) if code not in trained]
+    if not few:
+        return []
+    return [f"Not answered, in languages with too few training tickets: {listed(few)}; similar cases still are."]
+
+
 def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
     labels = fitted.data.labels
     notes = [*label_notes(labels), *parent_notes(fitted.backtest, labels.taxonomy)]
@@ -228,6 +235,7 @@ def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
                 f"Of {name}, suggested but never automated, with fewer than {params.rare_below} training tickets: "
                 f"{listed(sorted(model.rare))}."
             )
+    notes += _language_notes(triage.language_counts, triage.triage.languages)
     notes += [
         f"No model of {name}: its training tickets have fewer than two values to tell apart."
         for name in sorted(set(fitted.data.rows.targets) - set(triage.triage.targets))

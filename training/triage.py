@@ -19,6 +19,7 @@ from serving.severity_model import SeverityModel
 from serving.target_model import TargetModel
 from serving.triage import CATEGORY, Triage
 from training.calibration import MIN_CALIBRATION
+from training.languages import count_languages, trained_languages
 from training.novelty import fit_novelty
 from training.params import TrainingParams
 from training.severity import fit_severity
@@ -59,10 +60,19 @@ def fit_triage(train: LabelledRows, calibration: LabelledRows, params: TrainingP
     if category is not None:
         draft = fit_novelty(train, rows, category, params)
         novelty = replace(draft, threshold=novelty_threshold(draft, category, later, neighbours, params))
+    languages = count_languages(train.examples)
     return FittedTriage(
-        triage=Triage(space=space, category=category, severity=severity, targets=targets, novelty=novelty),
+        triage=Triage(
+            space=space,
+            category=category,
+            severity=severity,
+            targets=targets,
+            novelty=novelty,
+            languages=trained_languages(languages, params),
+        ),
         sev1=sev1,
         class_counts=class_counts(train),
+        language_counts=languages,
     )
 
 

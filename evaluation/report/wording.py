@@ -27,6 +27,7 @@ REASONS = {
     "between": "torn between two",
     "unlike_history": "unlike anything in the history",
     "too_little_text": "too little text",
+    "language_not_trained": "in a language with too few tickets",
 }
 
 

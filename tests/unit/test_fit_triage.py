@@ -263,3 +263,13 @@ def test_a_level_that_was_never_seen_still_has_a_probability(level: Severity):
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(30))
     assert np.all(probabilities >= 0)
     assert np.all(probabilities[:, list(Severity).index(level)] < 0.2)
+
+
+def test_the_languages_of_the_training_tickets_are_kept():
+    def spoken(rows: LabelledRows, language: str) -> LabelledRows:
+        examples = tuple(replace(e, ticket=replace(e.ticket, language=language)) for e in rows.examples)
+        return replace(rows, examples=examples)
+
+    fitted = fit_triage(spoken(rows_of(60), "sv"), spoken(rows_of(30, seed=1), "nb"), PARAMS)
+    assert fitted.triage.languages == {"sv"}
+    assert fitted.language_counts == {"sv": 60}

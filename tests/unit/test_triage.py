@@ -96,7 +96,7 @@ def test_confidence_decides_the_action(triage: Triage):
 def test_a_parent_is_answered_where_its_labels_disagree(triage: Triage):
     assert triage.category is not None
     triage = replace(triage, category=replace(triage.category, parents=(Parent("all", 1, (0, 1)),)))
-    [sure, unsure] = [p.category for p in triage.predict([example(0.5), example(0.01)], [[0.9]] * 2)]
+    [sure, unsure] = [p.category for p in triage.predict([example(0.5), example(0.01)], near([0.9], [0.9]))]
     assert (sure.value, sure.is_parent) == ("login", False)
     assert (unsure.value, unsure.is_parent, unsure.confidence) == ("all", True, 1.0)
 
@@ -268,3 +268,65 @@ def test_a_second_stage_over_other_inputs_is_refused(triage: Triage, release_of)
     release = load_release(release_of(replace(triage, severity=severity_model(stage=stage))))
     with pytest.raises(ReleaseRefused, match=r"r1 has a severity stage .* train again or promote another"):
         Triage.from_release(release)
+
+
+FRENCH = "Depuis ce matin personne ne peut se connecter, la page dit que nous n'avons pas le droit."
+ENGLISH = "Since this morning nobody can log in, and the page says that we are not allowed to."
+
+
+def in_language(given: str | None, text: str) -> Example:
+    return Example(Ticket(language=given), ModelText(text, ""), np.array([3.0, 5.0], dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "reason"),
+    [
+        ("fr", "SSO page broken", "language_not_trained"),
+        ("fr-CA", ENGLISH, "language_not_trained"),
+        (None, FRENCH, "language_not_trained"),
+        ("fr", "SSO", "too_little_text"),
+        ("en", FRENCH, None),
+        (None, ENGLISH, None),
+        (None, "SSO page broken", None),
+    ],
+)
+def test_a_language_not_learned_is_not_answered(triage: Triage, given: str | None, text: str, reason: str | None):
+    triage = replace(triage, languages=frozenset({"en"}), targets={"team": triage.category})
+    [answer] = triage.predict([in_language(given, text)], near([0.9]))
+    for part in (answer.category, answer.severity, answer.targets["team"]):
+        assert part.reason == reason
+        assert (part.value is None) == (reason is not None)
+    assert answer.category.alternatives[0].value == "login" or reason is None
+
+
+def test_where_no_language_is_known_every_one_is_answered(triage: Triage):
+    [answer] = triage.predict([in_language("fr", FRENCH)], near([0.9]))
+    assert answer.category.value == "login"
+
+
+def test_a_language_not_learned_does_not_silence_the_sev1_flag(triage: Triage):
+    [answer] = replace(triage, languages=frozenset({"en"})).predict([in_language("fr", FRENCH)], near([0.9]))
+    assert answer.severity.reason == "language_not_trained"
+    assert answer.severity.sev1_flag
+
+
+def test_a_foreign_ticket_unlike_history_is_new_and_foreign(triage: Triage):
+    [answer] = replace(triage, languages=frozenset({"en"})).predict([in_language("fr", FRENCH)], near([-0.9]))
+    assert answer.novel
+    assert answer.category.reason == "language_not_trained"
+
+
+def test_a_release_gives_its_languages_back(triage: Triage, release_of):
+    trained = replace(triage, languages=frozenset({"de", "en"}))
+    assert Triage.from_release(load_release(release_of(trained))).languages == {"de", "en"}
+
+
+@pytest.mark.parametrize("languages", [None, {"0": ["en"]}], ids=["before languages", "other rules"])
+def test_a_release_of_other_language_rules_answers_every_language(triage: Triage, tmp_path, languages):
+    from features.lexical import LexicalStatistics
+
+    parts = release_parts(replace(triage, languages=frozenset({"en"})), UNTRAINED, LexicalStatistics.fit([]))
+    models = {key: value for key, value in parts["models.json"].items() if key != "languages"}
+    parts["models.json"] = models if languages is None else {**models, "languages": languages}
+    release = load_release(write_release(tmp_path, release_id="r1", parts=parts))
+    assert Triage.from_release(release).languages == frozenset()
