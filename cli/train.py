@@ -17,19 +17,27 @@ from cli.common import json_option, print_json, progress, say, settings_of, work
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML file with training parameters other than the defaults.",
 )
+@click.option(
+    "--search",
+    "searching",
+    is_flag=True,
+    help="Choose the recipe on the history's tune tickets first; later runs use it (recipe.toml in the workspace).",
+)
 @workspace_option
 @json_option
-def train(seed: int | None, params_file: Path | None, workspace: Path | None, as_json: bool) -> None:
+def train(seed: int | None, params_file: Path | None, searching: bool, workspace: Path | None, as_json: bool) -> None:
     """Learn category, severity and ranking from the history, score them on the newest tickets, record the run.
 
     The release becomes the challenger: 'precedent promote' serves it.
     """
     from training.params import load_params
+    from training.recipe import read_recipe
     from training.run import train as run
 
     settings = settings_of(workspace)
     with progress("Embedding tickets") as bar:
-        made = run(settings, load_params(params_file, seed=seed), say=say, bar=bar)
+        params = load_params(params_file, seed=seed, recipe=read_recipe(settings.recipe_path))
+        made = run(settings, params, say=say, bar=bar, searching=searching)
     if as_json:
         print_json(
             {

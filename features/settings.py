@@ -111,6 +111,11 @@ class Settings(_Section):
         return self.workspace / "mlflow"
 
     @property
+    def recipe_path(self) -> Path:
+        """What the last search of training parameters chose."""
+        return self.workspace / "recipe.toml"
+
+    @property
     def taxonomy_path(self) -> Path:
         """File of the taxonomy, there or not."""
         return self.taxonomy or self.workspace / "taxonomy.toml"

@@ -60,8 +60,7 @@ def sum_of(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
 def fit_members(rows: FeatureRows, numbers: NDArray[np.intp], labels: Sequence[str], params: TrainingParams) -> Members:
     """Fit both machines on the rows of the given numbers, whose labels (at least two distinct) are given."""
     classes, wide = fit_wide(rows, numbers, labels, params)
-    counted = _fit_counted(csr(rows.sparse)[numbers], np.array(labels, dtype=str), classes, rows, params)
-    return Members(classes, wide, counted)
+    return Members(classes, wide, fit_counted(rows, numbers, labels, params) if params.machines == "both" else None)
 
 
 def fit_wide(
@@ -73,20 +72,19 @@ def fit_wide(
     return tuple(str(value) for value in machine.classes_), head_of(machine.coef_, machine.intercept_, rows)
 
 
-def _fit_counted(
-    counts: sparse.csr_matrix,
-    labels: NDArray[np.str_],
-    classes: Sequence[str],
-    rows: FeatureRows,
-    params: TrainingParams,
+def fit_counted(
+    rows: FeatureRows, numbers: NDArray[np.intp], labels: Sequence[str], params: TrainingParams
 ) -> LinearHead | None:
+    """Fit the machine over n-grams told apart by class, its classes in order of their names."""
+    counts: sparse.csr_matrix = csr(rows.sparse)[numbers]
     if not counts.nnz:
         return None
+    names, classes = np.array(labels, dtype=str), sorted(set(labels))
     total = _sums(counts)
     weights = np.empty((len(classes), counts.shape[1]))
     intercepts = np.empty(len(classes))
     for k, name in enumerate(classes):
-        is_class = labels == name
+        is_class = names == name
         inside = _sums(counts[is_class]) + _SMOOTHING
         outside = total - inside + 2 * _SMOOTHING
         ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -23,17 +24,45 @@ DEFAULT_COSTS: tuple[tuple[float, ...], ...] = (
 """Cost of answering the column when the row is true, sev1 to sev4: missing a Sev1 is worst."""
 
 
-class TrainingParams(BaseModel):
+class Recipe(BaseModel):
+    """What a search chooses: how the category model, and that of each further target, is made.
+
+    Attributes
+    ----------
+    svm_c : float
+        Inverse regularisation of the machines.
+    dense_weight : float
+        Factor of the embedding beside the n-grams, whose rows have length 1.
+    machines : str
+        ``both``, or ``wide`` alone (:mod:`training.members`).
+    uses_vote : bool
+        Whether the nearest cases vote.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    svm_c: Annotated[float, Field(gt=0)] = 0.5
+    dense_weight: Annotated[float, Field(ge=0)] = 1.5
+    machines: Literal["both", "wide"] = "both"
+    uses_vote: bool = True
+
+    @property
+    def n_changed(self) -> int:
+        """Number of parameters that are not the default."""
+        return sum(value != getattr(Recipe(), name) for name, value in self.model_dump().items())
+
+
+class TrainingParams(Recipe):
     """Everything that decides what a training run makes of a history.
 
     Attributes
     ----------
     train_share, calibration_share : float
         Oldest share to fit on, and the share after it to calibrate on; the newest rest is for testing.
-    dense_weight, structured_weight : float
-        Factors of the embedding and of the structured fields beside the n-grams, whose rows have length 1.
-    svm_c, severity_c, severity_stage_c : float
-        Inverse regularisation of the category machines, of the severity heads and of the stage after them.
+    structured_weight : float
+        Factor of the structured fields beside the n-grams, whose rows have length 1.
+    severity_c, severity_stage_c : float
+        Inverse regularisation of the severity heads and of the stage after them.
     suggest_precision, automate_precision : float
         Precision that the thresholds of a target hold on calibration rows, by its lower bound.
     suggest_at_least : float
@@ -47,16 +76,12 @@ class TrainingParams(BaseModel):
         Share of calibration tickets that may be called novel.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     train_share: Share = 0.6
     calibration_share: Annotated[Share, Field(validate_default=True)] = 0.2
     min_df: Annotated[int, Field(ge=3)] = 3
     max_terms: Annotated[int, Field(ge=100)] = 300_000
-    dense_weight: Annotated[float, Field(ge=0)] = 1.5
     structured_weight: Annotated[float, Field(ge=0)] = 0.5
-    svm_c: Annotated[float, Field(gt=0)] = 0.5
     severity_c: Annotated[float, Field(gt=0)] = 0.5
     severity_stage_c: Annotated[float, Field(gt=0)] = 0.03
     suggest_precision: Share = 0.7
@@ -90,13 +115,17 @@ class TrainingParams(BaseModel):
         return costs
 
 
-def load_params(path: Path | None, *, seed: int | None = None) -> TrainingParams:
-    """Read parameters from a TOML file; without one, the defaults.
+def load_params(
+    path: Path | None, *, seed: int | None = None, recipe: Mapping[str, Any] | None = None
+) -> TrainingParams:
+    """Read parameters from a TOML file; without one, the recipe's and the defaults.
 
     Parameters
     ----------
     seed : int, optional
         Wins over the file's.
+    recipe : mapping, optional
+        Values that a search recorded; the file's win over them.
 
     Raises
     ------
@@ -104,7 +133,9 @@ def load_params(path: Path | None, *, seed: int | None = None) -> TrainingParams
         If the file is not TOML, a key is unknown or a value is out of bounds; names the key and the value.
     """
     try:
-        values: dict[str, Any] = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = dict(recipe or {})
+        if path is not None:
+            values |= tomllib.loads(path.read_text(encoding="utf-8"))
         if seed is not None:
             values["seed"] = seed
         return TrainingParams.model_validate(values)

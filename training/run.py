@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.backtest import Backtest, backtest
-from evaluation.dataset import FittedTriage
+from evaluation.dataset import FittedTriage, LabelledRows
 from evaluation.report.contents import MisclassificationReport
 from features.case_index import CaseIndex
 from features.encoder import Encoder, HashingEncoder, load_encoder
@@ -28,7 +28,9 @@ from training.linked import LinkedFigures, fit_on_links
 from training.params import TrainingParams
 from training.parents import parent_notes, with_labels
 from training.parts import release_parts
+from training.recipe import write_recipe
 from training.reporting import build_report, headlines, metrics, target_metrics, write_report
+from training.search import search
 from training.sentence_encoder import export_encoder
 from training.split import Split, time_split
 from training.tracking import RecordedRun, Tracker
@@ -71,11 +73,13 @@ class Fitted:
     backtest: Backtest
 
 
-def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> TrainingRun:
+def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar, searching: bool = False) -> TrainingRun:
     """Train on the workspace's history; the release becomes the challenger in the registry.
 
     Parameters
     ----------
+    searching : bool
+        Whether to choose the recipe first, and to record it for the runs to come.
     say : callable
         Told a line for each step.
     bar : callable
@@ -94,6 +98,8 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
     with closing(History.open(settings.history_url)) as history:
         say("Reading the history and embedding what is new")
         data = load_training_data(history, encoder, bar, taxonomy=taxonomy)
+        if searching:
+            params = _searched(settings, data, params, say)
         say(f"Fitting on {len(data.cases):,} tickets")
         fitted = fit(data, history, encoder, settings.index_dir / encoder.fingerprint, params)
     say("Scoring the newest tickets and the floors")
@@ -143,12 +149,7 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     """
     labelled = data.rows.labelled()
     rows = data.rows.take(labelled)
-    split = time_split(
-        [example.ticket.created_at for example in rows.examples],
-        train_share=params.train_share,
-        calibration_share=params.calibration_share,
-        seed=params.seed,
-    )
+    split = _split(rows, params)
     triage = with_labels(fit_triage(rows.take(split.train), rows.take(split.calibration), params), data.labels)
     seen = [*split.train, *split.calibration]
     statistics = LexicalStatistics.fit_texts(
@@ -167,6 +168,24 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
         linked=linked,
         backtest=backtest(triage.triage, rows.take(split.test), rows.take(seen)),
     )
+
+
+def _split(rows: LabelledRows, params: TrainingParams) -> Split:
+    return time_split(
+        [example.ticket.created_at for example in rows.examples],
+        train_share=params.train_share,
+        calibration_share=params.calibration_share,
+        seed=params.seed,
+    )
+
+
+def _searched(settings: Settings, data: TrainingData, params: TrainingParams, say: Say) -> TrainingParams:
+    rows = data.rows.take(data.rows.labelled())
+    found = search(rows.take(_split(rows, params).train), params, say)
+    write_recipe(settings.recipe_path, found)
+    for line in found.lines():
+        say(line)
+    return params.model_copy(update=found.chosen.recipe.model_dump())
 
 
 def _release_id(data: TrainingData, params: TrainingParams) -> str:

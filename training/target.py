@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ def calibrated_target(
     truth : ndarray of int64, shape (n,)
         Their classes; -1 for a class that the members do not know.
     """
-    codes = neighbours.codes(name, members.classes)
+    codes = neighbour_codes(neighbours, name, members.classes, uses_vote=params.uses_vote)
     pool: Pool = usual_pool(len(members.heads))
     if (truth != UNSEEN).sum() >= MIN_CALIBRATION:
         pool = fit_pool(scores, neighbours.cosines, codes, truth)
@@ -101,12 +102,18 @@ def calibrated_target(
         name=name,
         classes=members.classes,
         head=members.pooled(pool.weights),
-        vote=pool.vote,
+        vote=pool.vote if params.uses_vote else replace(pool.vote, weight=0.0),
         thresholds=choose_thresholds(probabilities, truth, params),
         class_thresholds=choose_class_thresholds(members.classes, probabilities, truth, params),
         rare=frozenset(value for value, count in counts.items() if count < params.rare_below),
     )
     return model, pooled
+
+
+def neighbour_codes(neighbours: Neighbours, name: str, classes: Sequence[str], *, uses_vote: bool) -> NDArray[np.int64]:
+    """Classes of neighbours, shape (n, k); where they have no vote, all are of none."""
+    codes = neighbours.codes(name, classes)
+    return codes if uses_vote else np.full_like(codes, UNSEEN)
 
 
 def class_numbers(labels: Sequence[str | None], classes: Sequence[str]) -> NDArray[np.int64]:
