@@ -291,11 +291,14 @@ def test_the_answered_severity_is_the_cheapest(suggester: Suggester, tickets: li
     examples = [suggester.example(ticket) for ticket in tickets]
     answers = [p.severity for p in replace(suggester.triage, severity=model).predict(examples, neighbours)]
     for probabilities, answer in zip(model.probabilities(rows, neighbours), answers, strict=True):
+        if answer.reason == "language_not_trained":
+            continue
         assert answer.value is not None
         expected = probabilities @ model.costs
         assert expected[SEVERITIES.index(answer.value)] == pytest.approx(expected.min())
         assert (answer.action is Action.AUTOMATE) is (answer.value == answer.most_likely)
-    assert len({answer.action for answer in answers}) == 2
+    assert {answer.action for answer in answers} >= {Action.AUTOMATE, Action.SUGGEST}
+    assert np.mean([answer.value is not None for answer in answers]) > 0.8
 
 
 # Minimum function

@@ -127,6 +127,8 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64) ->
                 "vote": {"temperature": 0.1, "weight": 0.3},
                 "thresholds": thresholds,
                 "class_thresholds": {},
+                "parents": [],
+                "sources": {},
                 "rare": [],
             },
             "severity.safetensors": {

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from evaluation.backtest import Backtest
@@ -22,6 +23,7 @@ from features.sources.base import Row
 from features.taxonomy import Taxonomy
 from features.taxonomy_file import load_taxonomy, workspace_taxonomy
 from features.ticket import Case, Outcome, Ticket
+from serving.neighbours import Neighbours
 from serving.schemas import Action, SeverityAnswer, TargetAnswer
 from serving.triage import Prediction, Triage
 from training.comparison import score_rows
@@ -194,8 +196,8 @@ def test_from_the_history_to_the_answer(
     assert set(triage.category.classes) <= allowed
     assert {parent.value for parent in triage.category.parents} == {"Access", "Money"}
 
-    nearest = [[0.99] * 5] * 300
-    answers = [each.category for each in triage.predict(training_data(settings).rows.examples, nearest)]
+    nobody = Neighbours(np.empty((300, 0), np.float32), np.empty((300, 0), np.int64), {})
+    answers = [each.category for each in triage.predict(training_data(settings).rows.examples, nobody)]
     parents = [answer for answer in answers if answer.is_parent]
     assert parents
     assert {answer.action for answer in parents} == {Action.SUGGEST}
