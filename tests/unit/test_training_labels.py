@@ -178,7 +178,7 @@ def test_from_the_history_to_the_answer(
 ):
     settings = make_workspace([with_source_label(number, row) for number, row in enumerate(samples[:300])])
     settings.taxonomy_path.write_text(WHOLE_FILE)
-    (tmp_path / "params.toml").write_text("max_terms = 1000\nsuggest_precision = 0.5\nsuggest_at_least = 0.65\n")
+    (tmp_path / "params.toml").write_text("max_terms = 1000\nsuggest_precision = 0.5\nsuggest_at_least = 0.95\n")
     at = ["--workspace", settings.workspace]
     assert "category: 11 labels, 1 merged, 1 retired" in precedent("doctor", *at).out
     made = precedent("train", "--params", tmp_path / "params.toml", *at, "--json")
