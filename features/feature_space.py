@@ -92,7 +92,9 @@ class FeatureSpace:
                 [vectors * np.float32(self.dense_weight), structured * np.float32(self.structured_weight)]
             ).astype(np.float32),
             vectors=vectors,
-            context=np.stack([np.concatenate([example.record, form_features(example.ticket)]) for example in examples]),
+            context=np.stack(
+                [np.concatenate([example.record, form_features(example.ticket, example.text)]) for example in examples]
+            ),
         )
 
     def to_parts(self) -> tuple[dict[str, NDArray[np.generic]], dict[str, object]]:

@@ -1,6 +1,6 @@
 """The form of a ticket: how long, how urgent in its words, when it came. What a reader sees before reading.
 
-Counted on the masked ticket as it was written, since the model text leaves out much of what is counted here.
+Counted on the model text, so that signatures, quoted mail, blanks and capitals count for nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.linear_regex import Pattern, encode
-from features.text import opening_text
+from features.text import ModelText
 from features.ticket import Ticket
 
 FORM_NAMES: tuple[str, ...] = (
@@ -21,22 +21,17 @@ FORM_NAMES: tuple[str, ...] = (
     "lines",
     "has_trace",
     "names_exception",
-    "has_code",
     "says_broken",
     "says_everybody",
     "says_cosmetic",
     "says_test",
-    "shouts",
-    "exclaims",
     "hour_sine",
     "hour_cosine",
     "weekend",
 )
-_READ = 20_000  # characters; what a ticket is shows before
 
-_TRACE = Pattern(r"(?m)^\s*at [\w.$<>]+\(|Traceback \(most recent call last\)|goroutine \d+ \[")
-_EXCEPTION = Pattern(r"\w+(Exception|Error)\b")
-_CODE = Pattern(r"\{code|\{noformat|```|<pre>")
+_TRACE = Pattern(r"(?im)^\s*at [\w.$<>]+\(|traceback \(most recent call last\)|goroutine \d+ \[")
+_EXCEPTION = Pattern(r"\w+(exception|error)\b", ignore_case=True)
 _BROKEN = Pattern(
     r"\b(crash\w*|corrupt\w*|data ?loss|lost data|los(es|ing) data|hangs?|hung|deadlock\w*|outage|out ?of ?memory|oom|"
     r"fail(s|ed|ing|ure|ures)?|broken|cannot|can ?not|can't|unable|down|unavailable|unresponsive|leak\w*|"
@@ -54,11 +49,18 @@ _COSMETIC = Pattern(
     r"question|how (do|can|to))\b",
     ignore_case=True,
 )
-_TEST = Pattern(r"\b(tests?|tested|testing|junit|staging|sandbox)\b|Test[A-Z]\w+", ignore_case=True)
+_TEST = Pattern(r"\b(tests?|tested|testing|test\w*case|junit|staging|sandbox)\b", ignore_case=True)
 
 
-def form_features(ticket: Ticket) -> NDArray[np.float64]:
+def form_features(ticket: Ticket, text: ModelText) -> NDArray[np.float64]:
     """Count what shows at a glance.
+
+    Parameters
+    ----------
+    ticket : Ticket
+        Its time of creation is read.
+    text : ModelText
+        Of the ticket.
 
     Returns
     -------
@@ -67,29 +69,22 @@ def form_features(ticket: Ticket) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> shown = dict(zip(FORM_NAMES, form_features(Ticket(subject="Sync is DOWN for all customers!!")), strict=True))
+    >>> found = form_features(Ticket(), ModelText("Sync down for all customers", ""))
+    >>> shown = dict(zip(FORM_NAMES, found, strict=True))
     >>> bool(shown["says_broken"] > 0), bool(shown["says_everybody"] > 0), bool(shown["says_cosmetic"])
     (True, True, False)
     """
-    body = opening_text(ticket)
-    text = encode(f"{ticket.subject[:_READ]}\n{body[:_READ]}")
+    data = encode(text.text)
     counted = (_BROKEN, _EVERYBODY, _COSMETIC, _TEST)
-    letters = [character for character in ticket.subject if character.isalpha()]
-    hour_sine, hour_cosine, weekend = _clock(ticket)
     return np.array(
         [
-            math.log1p(len(ticket.subject)),
-            math.log1p(len(body)),
-            math.log1p(body.count("\n")),
-            float(_TRACE.occurs(text)),
-            float(_EXCEPTION.occurs(text)),
-            float(_CODE.occurs(text)),
-            *(math.log1p(len(pattern.spans(text))) for pattern in counted),
-            sum(letter.isupper() for letter in letters) / max(len(letters), 1),
-            math.log1p(ticket.subject.count("!") + body[:_READ].count("!")),
-            hour_sine,
-            hour_cosine,
-            weekend,
+            math.log1p(len(text.subject)),
+            math.log1p(len(text.text)),
+            math.log1p(text.body.count("\n")),
+            float(_TRACE.occurs(data)),
+            float(_EXCEPTION.occurs(data)),
+            *(math.log1p(len(pattern.spans(data))) for pattern in counted),
+            *_clock(ticket),
         ]
     )
 

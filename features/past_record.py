@@ -174,7 +174,9 @@ def empty_record() -> Floats:
 
 
 def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> Floats:
-    """The record of each ticket as it stood when the ticket was created; undated tickets have an empty one.
+    """The record of each ticket as it stood when the ticket was created.
+
+    An undated ticket has the record of somebody unknown at the end: the shares among all tickets.
 
     Returns
     -------
@@ -191,6 +193,9 @@ def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> F
             record.add(known)
         elif not is_known:
             rows[i] = record.features(Who.of(tickets[i]), at=moment)
+    if events:
+        undated = [i for i, ticket in enumerate(tickets) if ticket.created_at is None]
+        rows[undated] = record.features(Who(None, None, None), at=max(moment for moment, _, _ in events))
     return rows
 
 

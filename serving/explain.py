@@ -16,7 +16,7 @@ from features.sparse_rows import TermWeights
 from features.ticket import SEVERITIES, Severity
 from serving.heads import LinearHead
 from serving.schemas import SeverityAnswer, TargetAnswer
-from serving.severity_model import N_HEADS, SeverityModel
+from serving.severity_model import N_HEADS, SecondStage, SeverityModel
 from serving.target_model import TargetModel
 from serving.triage import Prediction, Triage
 
@@ -96,30 +96,18 @@ def _with_severity_reasons(evidence: Evidence, model: SeverityModel | None, answ
     if model is None or level is None:
         return answer
     return answer.model_copy(
-        update={"why": _strongest(evidence.contributions(model.head, towards(level, model.stage.weights)))}
+        update={"why": _strongest(evidence.contributions(model.head, towards(level, model.stage)))}
     )
 
 
-def towards(level: Severity, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def towards(level: Severity, stage: SecondStage) -> NDArray[np.float64]:
     """Factors of the heads' scores that add up to what speaks for a level, against the average of the levels.
-
-    Parameters
-    ----------
-    weights : ndarray of float64, shape (N_INPUTS, 4)
-        Of the second stage; its first rows are those of the heads.
 
     Returns
     -------
     ndarray of float64, shape (3,)
-
-    Examples
-    --------
-    >>> weights = np.zeros((N_HEADS, 4))
-    >>> weights[0] = [4.0, 0.0, 0.0, 0.0]
-    >>> towards(Severity.SEV1, weights).tolist()
-    [3.0, 0.0, 0.0]
     """
-    heads = weights[:N_HEADS]
+    heads = stage.weights[:N_HEADS] * stage.by_scale[:N_HEADS, None]
     return np.asarray(heads[:, SEVERITIES.index(level)] - heads.mean(axis=1), dtype=np.float64)
 
 

@@ -33,6 +33,7 @@ INPUT_NAMES: tuple[str, ...] = (
 N_INPUTS = len(INPUT_NAMES)
 
 _LEVELS = tuple(str(level) for level in SEVERITIES)
+MOST = 3.0
 _VOTE_TEMPERATURE = 0.1
 _LEAST_SHARE = 0.02
 
@@ -45,18 +46,27 @@ class SecondStage:
 
     Attributes
     ----------
+    mean, by_scale : ndarray of float64, shape (N_INPUTS,)
+        Mean of each input, in the order of ``INPUT_NAMES``, and one over its standard deviation; 0 for an input that
+        never varied.
     weights : ndarray of float64, shape (N_INPUTS, 4)
-        Of the inputs as they are, in the order of ``INPUT_NAMES``.
+        Of the standard inputs.
     intercept : ndarray of float64, shape (4,)
     """
 
+    mean: Floats
+    by_scale: Floats
     weights: Floats
     intercept: Floats
+
+    def standard(self, inputs: Floats) -> Floats:
+        """Inputs in standard deviations from the mean, held within ``MOST``: nothing is known of what lies beyond."""
+        return np.clip((inputs - self.mean) * self.by_scale, -MOST, MOST)
 
     def probabilities(self, inputs: Floats) -> Floats:
         """Probabilities of sev1 to sev4 of inputs of shape (n, N_INPUTS); shape (n, 4)."""
         # One row at a time, as in LinearHead.scores.
-        scores = [row @ self.weights + self.intercept for row in inputs]
+        scores = [row @ self.weights + self.intercept for row in self.standard(inputs)]
         return softmax(np.stack(scores)) if scores else np.empty((0, N_LEVELS))
 
 
@@ -85,6 +95,8 @@ class SeverityModel:
         """The arrays that :meth:`from_release` reads."""
         return {
             **self.head.to_arrays(),
+            "stage_mean": self.stage.mean,
+            "stage_by_scale": self.stage.by_scale,
             "stage_weights": self.stage.weights,
             "stage_intercept": self.stage.intercept,
             "costs": self.costs,
@@ -104,7 +116,9 @@ class SeverityModel:
         config, arrays = release.json("severity"), release.arrays("severity")
         return cls(
             head=LinearHead.from_arrays(arrays),
-            stage=SecondStage(arrays["stage_weights"].astype(np.float64), arrays["stage_intercept"].astype(np.float64)),
+            stage=SecondStage(
+                **{name: arrays[f"stage_{name}"].astype(np.float64) for name in SecondStage.__dataclass_fields__}
+            ),
             costs=arrays["costs"].astype(np.float64),
             thresholds=Thresholds(**config["thresholds"]),
             sev1_threshold=float(config["sev1_threshold"]),

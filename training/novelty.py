@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
 
 from evaluation.dataset import LabelledRows
 from evaluation.neighbours import neighbours_among
 from features.feature_space import FeatureRows
+from serving.heads import sigmoid
 from serving.novelty import SIGNALS, UNTRAINED, Novelty, signals
 from serving.target_model import TargetModel
 from training.matrices import take_rows
@@ -114,12 +115,27 @@ def _spread(scores: NDArray[np.float32]) -> float:
 
 
 def _weights(inside: Floats, outside: Floats) -> Floats:
-    """Weights of a balanced regression of familiar against new; the probability itself gives way to its log-odds."""
+    """Weights of a balanced logistic regression of familiar against new.
+
+    Every signal may only speak for familiarity, but the log-sum-exp, which is read against the largest score; the
+    probability itself gives way to its log-odds. So a few odd classes cannot teach that being far is being known.
+    """
     values = np.vstack([inside, outside])
-    is_inside = np.repeat([1, 0], [len(inside), len(outside)])
     scale = values.std(axis=0)
     by_scale = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 1e-9)
     by_scale[SIGNALS.index("confidence")] = 0.0
-    model = LogisticRegression(C=_C, max_iter=1000, class_weight="balanced")
-    model.fit((values - values.mean(axis=0)) * by_scale, is_inside)
-    return np.asarray(model.coef_[0] * by_scale, dtype=np.float64)
+    standard = (values - values.mean(axis=0)) * by_scale
+    is_inside = np.repeat([True, False], [len(inside), len(outside)])
+    share = np.where(is_inside, 0.5 / len(inside), 0.5 / len(outside)) * len(values)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        weights, offset = parameters[:-1], parameters[-1]
+        probabilities = sigmoid(standard @ weights + offset)
+        given = np.where(is_inside, probabilities, 1.0 - probabilities)
+        wrong = share * (probabilities - is_inside)
+        value = -(share * np.log(np.maximum(given, 1e-12))).sum() + 0.5 / _C * (weights**2).sum()
+        return float(value), np.append(standard.T @ wrong + weights / _C, wrong.sum())
+
+    bounds = [(None if name == "energy" else 0.0, None) for name in SIGNALS]
+    found = minimize(loss, np.zeros(len(SIGNALS) + 1), jac=True, method="L-BFGS-B", bounds=[*bounds, (None, None)])
+    return np.asarray(found.x[:-1] * by_scale, dtype=np.float64)

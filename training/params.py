@@ -61,8 +61,8 @@ class TrainingParams(Recipe):
         Oldest share to fit on, and the share after it to calibrate on; the newest rest is for testing.
     structured_weight : float
         Factor of the structured fields beside the n-grams, whose rows have length 1.
-    severity_c, severity_stage_c : float
-        Inverse regularisation of the severity heads and of the stage after them.
+    severity_c : float
+        Inverse regularisation of the severity heads.
     suggest_precision, automate_precision : float
         Precision that the thresholds of a target hold on calibration rows, by its lower bound.
     suggest_at_least : float
@@ -83,7 +83,6 @@ class TrainingParams(Recipe):
     max_terms: Annotated[int, Field(ge=100)] = 300_000
     structured_weight: Annotated[float, Field(ge=0)] = 0.5
     severity_c: Annotated[float, Field(gt=0)] = 0.5
-    severity_stage_c: Annotated[float, Field(gt=0)] = 0.03
     suggest_precision: Share = 0.7
     suggest_at_least: Share = 0.3
     automate_precision: Share = 0.95

@@ -29,6 +29,7 @@ _N_BLOCKS = 5
 _N_CALIBRATION_BLOCKS = 5
 # The second stage forgets: of the rows in order of time, one that lies half of all rows back counts half.
 _HALF_BACK = 0.5
+_STAGE_CS = (0.01, 0.03, 0.1, 0.3)
 
 Floats = NDArray[np.float64]
 Levels = NDArray[np.int64]
@@ -56,14 +57,15 @@ def fit_severity(
     y = np.array([number[level] for level in rows.severities if level is not None], dtype=np.int64)
     head = _fit_heads(features, np.arange(len(rows)), y, params)
     inputs = stage_inputs(_held_out_scores(features, y, params), features, neighbours_before(rows))
-    probabilities, truth = _crossed(inputs, y, len(early), params), y[len(early) :]
+    truth = y[len(early) :]
+    stage_c, probabilities = _chosen(inputs, y, len(early))
     costs = np.array(params.costs)
     promise = threshold_for_recall(
         probabilities[truth == 0, 0], recall=params.sev1_recall, confidence=params.sev1_confidence
     )
     sev1 = promise if promise.certified else replace(promise, threshold=flag_threshold_by_cost(costs))
     thresholds = choose_thresholds(probabilities, truth, params)
-    stage = fit_stage(inputs, y, params)
+    stage = fit_stage(inputs, y, stage_c)
     return SeverityModel(head, stage, costs, thresholds, sev1_threshold=sev1.threshold), sev1
 
 
@@ -81,7 +83,7 @@ def flag_threshold_by_cost(costs: Floats) -> float:
     return alarm / (alarm + miss) if alarm + miss > 0 else 0.5
 
 
-def fit_stage(inputs: Floats, levels: Levels, params: TrainingParams) -> SecondStage:
+def fit_stage(inputs: Floats, levels: Levels, c: float) -> SecondStage:
     """Fit the second stage on rows in order of time: a regularised multinomial regression that forgets.
 
     Parameters
@@ -89,17 +91,20 @@ def fit_stage(inputs: Floats, levels: Levels, params: TrainingParams) -> SecondS
     inputs : ndarray of float64, shape (n, N_INPUTS)
     levels : ndarray of int64, shape (n,)
         0 (sev1) to 3.
+    c : float
+        Inverse regularisation.
     """
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0)
     # An input that never varies says nothing.
     by_scale = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 1e-9)
-    standard = (inputs - mean) * by_scale
-    present = np.unique(levels)
     weights, intercept = np.zeros((N_INPUTS, N_LEVELS)), np.zeros(N_LEVELS)
+    stage = SecondStage(mean, by_scale, weights, intercept)
+    standard = stage.standard(inputs)
+    present = np.unique(levels)
     if len(present) > 1:
         n = len(levels)
         ages = (n - 1 - np.arange(n)) / n
-        model = LogisticRegression(C=params.severity_stage_c, max_iter=1000)
+        model = LogisticRegression(C=c, max_iter=1000)
         model.fit(standard, levels, sample_weight=0.5 ** (ages / _HALF_BACK))
         # Two levels have one vector of weights: that of the second against the first.
         coefficients = model.coef_ if len(present) > 2 else np.vstack([0 * model.coef_, model.coef_])
@@ -109,8 +114,7 @@ def fit_stage(inputs: Floats, levels: Levels, params: TrainingParams) -> SecondS
     # A level never seen: half a ticket's share, whatever the ticket says.
     usual = float(logsumexp((standard @ weights + intercept)[:, present], axis=1).mean())
     intercept[absent] = usual + np.log(0.5 / (len(levels) + 1.0))
-    raw = weights * by_scale[:, None]
-    return SecondStage(raw, intercept - mean @ raw)
+    return replace(stage, weights=weights, intercept=intercept)
 
 
 def _labelled(rows: LabelledRows) -> LabelledRows:
@@ -140,7 +144,19 @@ def _held_out_scores(rows: FeatureRows, y: Levels, params: TrainingParams) -> Fl
     return scores
 
 
-def _crossed(inputs: Floats, levels: Levels, n_train: int, params: TrainingParams) -> Floats:
+def _chosen(inputs: Floats, levels: Levels, n_train: int) -> tuple[float, Floats]:
+    """The regularisation of least log-loss on the calibration rows, and their probabilities with it."""
+    truth = levels[n_train:]
+    found = {c: _crossed(inputs, levels, n_train, c) for c in _STAGE_CS}
+
+    def log_loss(c: float) -> float:
+        return float(-np.log(np.maximum(found[c][np.arange(len(truth)), truth], 1e-12)).sum())
+
+    best = min(_STAGE_CS, key=log_loss)
+    return best, found[best]
+
+
+def _crossed(inputs: Floats, levels: Levels, n_train: int, c: float) -> Floats:
     """Probabilities of the calibration rows, each by a second stage that has not seen its block of them."""
     n = len(levels) - n_train
     out = np.empty((n, N_LEVELS))
@@ -148,7 +164,7 @@ def _crossed(inputs: Floats, levels: Levels, n_train: int, params: TrainingParam
     for block in range(_N_CALIBRATION_BLOCKS):
         inside = blocks == block
         if inside.any():
-            stage = fit_stage(inputs[~inside], levels[~inside], params)
+            stage = fit_stage(inputs[~inside], levels[~inside], c)
             out[inside[n_train:]] = stage.probabilities(inputs[inside])
     return out
 
