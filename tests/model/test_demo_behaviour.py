@@ -15,6 +15,7 @@ import pytest
 
 from features.sources.base import Row
 from features.ticket import SEVERITIES, Ticket
+from serving.neighbours import Neighbours
 from serving.schemas import Action
 from serving.suggester import Suggester
 from serving.triage import Prediction
@@ -64,6 +65,11 @@ def tickets(samples: tuple[Row, ...]) -> list[Ticket]:
     return [row.case.ticket for row in samples if row.case.ticket.language == "en"][::12]
 
 
+def nobody(n: int) -> Neighbours:
+    """No neighbours, for n tickets."""
+    return Neighbours(np.empty((n, 0), np.float32), np.empty((n, 0), np.int64), {})
+
+
 def predicted(demo: Suggester, tickets: list[Ticket]) -> list[Prediction]:
     return [demo.predict(demo.example(ticket)) for ticket in tickets]
 
@@ -79,8 +85,9 @@ def sev1_risks(demo: Suggester, texts: list[str]) -> np.ndarray:
 def category_probability(demo: Suggester, tickets: list[Ticket], category: str) -> np.ndarray:
     model = demo.triage.category
     assert model is not None
-    rows = demo.triage.space.transform([demo.example(ticket) for ticket in tickets])
-    return model.probabilities(rows)[:, model.classes.index(category)]
+    examples = [demo.example(ticket) for ticket in tickets]
+    found = [model.probabilities(demo.triage.space.transform([one]), demo._neighbours(one))[0] for one in examples]
+    return np.stack(found)[:, model.classes.index(category)]
 
 
 def mean_level(prediction: Prediction) -> float:
@@ -140,9 +147,8 @@ def test_neither_order_nor_company_changes_an_answer(demo: Suggester, tickets: l
     together = [
         replace(examples[i], vector=vector) for i, vector in zip(order, demo.encoder.encode(texts), strict=True)
     ]
-    nearest = [[0.5] * 5] * len(examples)
-    alone = [demo.triage.predict([examples[i]], nearest[:1])[0].category for i in order]
-    for a, b in zip(alone, (p.category for p in demo.triage.predict(together, nearest)), strict=True):
+    alone = [demo.triage.predict([examples[i]], nobody(1))[0].category for i in order]
+    for a, b in zip(alone, (p.category for p in demo.triage.predict(together, nobody(len(order)))), strict=True):
         assert (a.value, a.action) == (b.value, b.action)
         assert a.confidence == pytest.approx(b.confidence, abs=1e-3)
 
