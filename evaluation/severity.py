@@ -65,7 +65,7 @@ def evened_levels(probabilities: NDArray[np.float64], seen: Levels) -> Levels:
     """
     counts = np.bincount(seen, minlength=N_LEVELS)
     evened = np.divide(probabilities, counts, out=np.zeros_like(probabilities), where=counts > 0)
-    return evened.argmax(axis=1).astype(np.int64)
+    return np.asarray(np.argmax(evened, axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,14 +59,6 @@ def test_evened_levels_divide_by_how_often_a_level_was_seen() -> None:
     assert probabilities.argmax(axis=1).tolist() == [2, 2, 3]
 
 
-def test_flag_figures_have_exact_intervals() -> None:
-    flag = flag_figures(np.array([True, True, False, False]), np.array([True, False, True, False]))
-    assert (flag.n_sev1, flag.n_flagged, flag.n_flagged_sev1, flag.recall, flag.alert_rate) == (2, 2, 1, 0.5, 0.5)
-    # One of two: 1 - sqrt(0.975) and its mirror image.
-    assert flag.recall_ci95 == pytest.approx((1 - 0.975**0.5, 0.975**0.5))
-    assert flag.alert_rate_ci95 == exact_interval(2, 4)
-
-
 def test_pairs_and_matrix_count_the_same_errors() -> None:
     truth, answers = ["a", "a", "b"], ["b", "b", "b"]
     assert confused_pairs(truth, answers)[0].rows == (0, 1)
@@ -106,7 +98,11 @@ def test_gain_is_over_the_better_method() -> None:
 def test_flag_figures() -> None:
     is_sev1 = np.array([True, True, False, False])
     figures = flag_figures(is_sev1, np.array([True, False, True, False]))
+    assert (figures.n_sev1, figures.n_flagged, figures.n_flagged_sev1) == (2, 2, 1)
     assert (figures.recall, figures.alert_rate) == (0.5, 0.5)
+    # Of one in two, the bounds are 1 - sqrt(0.975) and its mirror image.
+    assert figures.recall_ci95 == pytest.approx((1 - 0.975**0.5, 0.975**0.5))
+    assert figures.alert_rate_ci95 == exact_interval(2, 4)
     assert alert_rate_at_recall(np.array([0.9, 0.2, 0.5, 0.1]), is_sev1, 1.0) == 0.75
 
 
