@@ -45,25 +45,54 @@ def best_constant(truth: Levels, costs: NDArray[np.float64]) -> int:
     return int(np.argmin([expected_cost(truth, np.full_like(truth, level), costs) for level in range(N_LEVELS)]))
 
 
+def evened_levels(probabilities: NDArray[np.float64], seen: Levels) -> Levels:
+    """The level that is most probable when each level's base rate is evened out; shape (n,).
+
+    Probabilities are divided by the level's share of the rows that the model has seen (Elkan, IJCAI 2001), so that a
+    rare level is as easily said as a frequent one: what a model says that was fitted with balanced classes. A level
+    that was never seen is never said.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (n, 4)
+    seen : ndarray of int64, shape (n_seen,)
+        Levels of the rows that the model was fitted and calibrated on.
+
+    Examples
+    --------
+    >>> evened_levels(np.array([[0.3, 0.0, 0.7, 0.0]]), np.array([0, 2, 2, 2]))
+    array([0])
+    """
+    counts = np.bincount(seen, minlength=N_LEVELS)
+    evened = np.divide(probabilities, counts, out=np.zeros_like(probabilities), where=counts > 0)
+    return np.asarray(np.argmax(evened, axis=1), dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class FlagFigures:
-    """Figures of a Sev1 flag: recall with its exact interval (Clopper and Pearson, 1934), and the alert rate."""
+    """Figures of a Sev1 flag: recall and alert rate, each with its exact interval (Clopper and Pearson, 1934)."""
 
     n_sev1: int
+    n_flagged: int
+    n_flagged_sev1: int
     recall: float | None
     recall_ci95: Interval | None
     alert_rate: float
+    alert_rate_ci95: Interval
 
 
 def flag_figures(is_sev1: NDArray[np.bool_], flagged: NDArray[np.bool_]) -> FlagFigures:
     """Score a flag; both arrays have shape (n,)."""
-    n = int(is_sev1.sum())
-    hits = int((is_sev1 & flagged).sum())
+    n, n_sev1 = len(flagged), int(is_sev1.sum())
+    n_flagged, hits = int(flagged.sum()), int((is_sev1 & flagged).sum())
     return FlagFigures(
-        n_sev1=n,
-        recall=hits / n if n else None,
-        recall_ci95=exact_interval(hits, n) if n else None,
-        alert_rate=float(flagged.mean()) if len(flagged) else 0.0,
+        n_sev1=n_sev1,
+        n_flagged=n_flagged,
+        n_flagged_sev1=hits,
+        recall=hits / n_sev1 if n_sev1 else None,
+        recall_ci95=exact_interval(hits, n_sev1) if n_sev1 else None,
+        alert_rate=n_flagged / n if n else 0.0,
+        alert_rate_ci95=exact_interval(n_flagged, n),
     )
 
 

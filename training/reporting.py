@@ -18,9 +18,11 @@ from evaluation.report.contents import DataWindow, MisclassificationReport, Peri
 from evaluation.report.evaluated import EvaluatedTicket
 from evaluation.report.misclassification import misclassification_report
 from evaluation.report.page import render
-from evaluation.report.parts import Floor, Scores, Sev1Promise
+from evaluation.report.parts import Floor, Scores
+from evaluation.report.severity_parts import Sev1Promise, SeverityReport
 from features.files import replace_file
 from features.settings import Settings
+from features.ticket import SEVERITIES, Severity
 from training.data import TrainingData
 from training.params import TrainingParams
 from training.parents import parent_holds
@@ -51,6 +53,7 @@ def build_report(
     earlier = data.rows.take([*split.train, *split.calibration])
     near = has_near_duplicate(_texts(earlier), _texts(test))
     triage = fitted.triage
+    cheapest = _cheapest(fitted, tested)
     thresholds = {
         name: model.thresholds
         for name, model in (("category", triage.category), ("severity", triage.severity))
@@ -65,6 +68,7 @@ def build_report(
                 truth_category=test.categories[i],
                 truth_severity=test.severities[i],
                 prediction=tested.predictions[i],
+                cheapest_severity=cheapest[i],
                 category_probabilities=_probabilities(fitted, tested, i),
                 is_near_duplicate=bool(near[i]),
                 parent_holds=parent_holds(tested, i, data.labels.taxonomy),
@@ -76,6 +80,8 @@ def build_report(
         floors={"category": _floors(train, test, "category"), "severity": _floors(train, test, "severity")},
         class_counts=fitted.class_counts,
         thresholds=thresholds,
+        class_thresholds=triage.category.class_thresholds if triage.category else {},
+        costs=triage.severity.costs if triage.severity else None,
         rare=triage.category.rare if triage.category else (),
         sev1=_promise(fitted, params),
     )
@@ -94,6 +100,13 @@ def _probabilities(fitted: FittedTriage, tested: Backtest, row: int) -> dict[str
     if category is None or tested.category_probabilities is None:
         return {}
     return dict(zip(category.classes, tested.category_probabilities[row].tolist(), strict=True))
+
+
+def _cheapest(fitted: FittedTriage, tested: Backtest) -> list[Severity | None]:
+    severity = fitted.triage.severity
+    if severity is None or tested.severity_probabilities is None:
+        return [None] * len(tested.rows)
+    return [SEVERITIES[level] for level in severity.cheapest(tested.severity_probabilities)]
 
 
 def _floors(train: LabelledRows, test: LabelledRows, target: str) -> list[Floor]:
@@ -194,12 +207,24 @@ def _headline_metrics(report: MisclassificationReport) -> Iterator[tuple[str, fl
             yield f"{target}_{floor.name}_macro_f1", floor.macro_f1
         for action in part.actions:
             yield f"{target}_{action.action}_share", action.share
-    if report.category is not None:
-        yield "category_ece", report.category.calibration.ece
-        yield "category_ece_null_p95", report.category.calibration.ece_null_p95
-    if report.severity is not None and report.severity.flag.recall is not None:
-        yield "sev1_recall", report.severity.flag.recall
-        yield "sev1_alert_rate", report.severity.flag.alert_rate
+        yield f"{target}_ece", part.calibration.ece
+        yield f"{target}_ece_null_p95", part.calibration.ece_null_p95
+    if report.severity is not None:
+        yield from _severity_metrics(report.severity)
+
+
+def _severity_metrics(severity: SeverityReport) -> Iterator[tuple[str, float]]:
+    if severity.quadratic_kappa is not None:
+        yield "severity_quadratic_kappa", severity.quadratic_kappa
+    yield "severity_mean_absolute_error", severity.mean_absolute_error
+    yield "severity_expected_cost", severity.cost.release
+    yield "severity_best_constant_expected_cost", severity.cost.best_constant.cost
+    yield "severity_majority_expected_cost", severity.cost.majority.cost
+    yield "sev1_risk_ece", severity.sev1_risk.ece
+    yield "sev1_risk_ece_null_p95", severity.sev1_risk.ece_null_p95
+    if severity.flag.recall is not None:
+        yield "sev1_recall", severity.flag.recall
+        yield "sev1_alert_rate", severity.flag.alert_rate
 
 
 def _metric_name(label: str) -> str:

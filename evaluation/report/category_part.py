@@ -6,24 +6,20 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evaluation.calibration import expected_calibration_error, null_calibration_error, reliability_bins
 from evaluation.classification import classification_figures, confused_pairs, confusion_matrix
+from evaluation.report.curves import calibration
 from evaluation.report.evaluated import EvaluatedTicket
 from evaluation.report.parts import (
-    Calibration,
     CategoryReport,
     ConfusionExample,
-    CurvePoint,
     DoubtfulLabel,
     DoubtfulLabels,
     Floor,
     Guess,
     PairReport,
 )
-from evaluation.report.shares import action_shares, class_reports, scores, without_near_duplicates
-from evaluation.severity import exact_interval
+from evaluation.report.shares import action_shares, class_reports, scores, thresholds_in_force, without_near_duplicates
 from serving.decision import Thresholds
 from serving.schemas import Action
 
@@ -31,9 +27,6 @@ N_PAIRS = 10
 N_EXAMPLES = 5
 N_OTHERS = 3
 VERY_SURE = 0.8
-# A point of the curve over fewer tickets says little; over more than 15 points nobody sees more.
-_POINT_TICKETS = 25
-_MAX_POINTS = 15
 
 
 def category_report(
@@ -42,6 +35,7 @@ def category_report(
     floors: Sequence[Floor],
     counts: Mapping[str, int],
     thresholds: Thresholds,
+    class_thresholds: Mapping[str, Thresholds],
     rare: Collection[str],
 ) -> CategoryReport | None:
     """Score the first guess of each ticket that has a category; None where there is none, or no model."""
@@ -67,26 +61,14 @@ def category_report(
         confusion=tuple(tuple(int(n) for n in line) for line in confusion_matrix(truth, answers, labels)),
         pairs=_pairs(known, truth, answers),
         calibration=calibration(confidence, correct),
-        classes=class_reports(classification_figures(truth, answers).classes, counts, rare),
+        classes=class_reports(
+            classification_figures(truth, answers).classes,
+            counts,
+            thresholds_in_force(counts, thresholds, class_thresholds, rare),
+            rare,
+        ),
         unseen=dict(Counter(label for label in truth if label not in counts).most_common()),
         doubtful=_doubtful(known),
-    )
-
-
-def calibration(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Calibration:
-    """Compare confidences with what came true; both arrays have shape (n,), n > 0."""
-    n_points = int(np.clip(len(confidence) // _POINT_TICKETS, 1, _MAX_POINTS))
-    return Calibration(
-        n=len(confidence),
-        mean_confidence=float(confidence.mean()),
-        ece=expected_calibration_error(confidence, correct),
-        ece_null_p95=null_calibration_error(confidence),
-        curve=tuple(
-            CurvePoint(
-                point.n, point.confidence, point.accuracy, exact_interval(round(point.accuracy * point.n), point.n)
-            )
-            for point in reliability_bins(confidence, correct, n_bins=n_points)
-        ),
     )
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from evaluation.report.parts import CategoryReport, SeverityReport
+from evaluation.report.parts import CategoryReport
+from evaluation.report.severity_parts import SeverityReport
 from features.errors import SourceUnreadable
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class EvaluatedTicket:
         Creation time, aware, UTC.
     truth_category, truth_severity : str or Severity, or None
         The labels; None where the history has none.
+    cheapest_severity : Severity or None
+        The level of least expected cost, answered or held back; None without a severity model.
     category_probabilities : mapping of str to float
         Calibrated probability of each class; empty without a category model.
     is_near_duplicate : bool
@@ -35,6 +37,7 @@ class EvaluatedTicket:
     truth_category: str | None
     truth_severity: Severity | None
     prediction: Prediction
+    cheapest_severity: Severity | None
     category_probabilities: Mapping[str, float]
     is_near_duplicate: bool
     parent_holds: bool = False

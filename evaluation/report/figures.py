@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import cos, radians, sin
 from typing import Any
 
@@ -19,7 +20,7 @@ from matplotlib.patches import Circle, Rectangle
 
 from evaluation.report.parts import Calibration, CurvePoint
 from evaluation.report.svg import INK, LINE, MUTED, RIGHT, WRONG, themed
-from evaluation.report.wording import clean, interval, percent
+from evaluation.report.wording import NARROW, clean, interval, percent
 
 MAX_CLASSES = 20
 OTHERS = "all others"
@@ -33,6 +34,8 @@ _SLANT = 50.0
 _MAX_CELL = 34.0
 # The strongest cell still lets the ink on it be read.
 _STRONGEST, _FAINTEST = 0.6, 0.14
+# Their quarters are round, so that the marks are.
+_AXIS_ENDS = (0.08, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 def confusion_svg(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
@@ -78,42 +81,84 @@ def _described(counts: Sequence[Sequence[int]]) -> str:
     )
 
 
-def reliability_svg(calibration: Calibration) -> str:
-    """Draw how often guesses came true against how sure the model was, with 95 % intervals."""
+@dataclass(frozen=True, slots=True)
+class CurveWords:
+    """What a reliability curve is named, and what its axes and points are called; ``name`` is unique on a page."""
+
+    name: str
+    title: str
+    across: str
+    upward: str
+    sure: str
+    came_true: str
+
+
+CATEGORY_CURVE = CurveWords(
+    name="reliability-category",
+    title="Reliability curve of the category",
+    across="how sure the model was",
+    upward="how often it was right",
+    sure="sure",
+    came_true="right",
+)
+SEVERITY_CURVE = replace(CATEGORY_CURVE, name="reliability-severity", title="Reliability curve of the severity")
+SEV1_CURVE = CurveWords(
+    name="reliability-sev1",
+    title="Reliability curve of the Sev1 risk",
+    across="predicted risk of a Sev1",
+    upward="share that were a Sev1",
+    sure="risk of a Sev1",
+    came_true="were one",
+)
+
+
+def reliability_svg(calibration: Calibration, words: CurveWords) -> str:
+    """Draw how often something came true against how sure the model was of it, with 95 % intervals.
+
+    Both axes end where every point lies within with its interval, so that small risks are told apart.
+    """
     size, left, top = 300.0, 58.0, 10.0
     figure, axes = _canvas(left + size + 14, top + size + 46)
+    end = _axis_end(calibration.curve)
 
     def place(confidence: float, accuracy: float) -> tuple[float, float]:
-        return left + size * confidence, top + size * (1.0 - accuracy)
+        return left + size * confidence / end, top + size * (1.0 - accuracy / end)
 
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        (x, y), (x0, y0), (x1, y1) = place(share, share), place(0, 0), place(1, 1)
+    for quarter in range(5):
+        share = end * quarter / 4
+        (x, y), (x0, y0), (x1, y1) = place(share, share), place(0, 0), place(end, end)
         axes.plot([x0, x1], [y, y], color=LINE, lw=0.6)
         axes.plot([x, x], [y0, y1], color=LINE, lw=0.6)
-        axes.text(x0 - 6, y, percent(share), ha="right", va="center", **_ink())
-        axes.text(x, y0 + 15, percent(share), ha="center", va="baseline", **_ink())
-    axes.text(left + size / 2, top + size + 36, "how sure the model was", ha="center", va="baseline", **_ink())
-    axes.text(12, top + size / 2, "how often it was right", rotation=90, rotation_mode="anchor", ha="center", **_ink())
-    axes.plot(*zip(place(0, 0), place(1, 1), strict=True), color=MUTED, lw=1.0, ls="--")
+        mark = f"{100 * share:g}{NARROW}%"
+        axes.text(x0 - 6, y, mark, ha="right", va="center", **_ink())
+        axes.text(x, y0 + 15, mark, ha="center", va="baseline", **_ink())
+    axes.text(left + size / 2, top + size + 36, words.across, ha="center", va="baseline", **_ink())
+    axes.text(12, top + size / 2, words.upward, rotation=90, rotation_mode="anchor", ha="center", **_ink())
+    axes.plot(*zip(place(0, 0), place(end, end), strict=True), color=MUTED, lw=1.0, ls="--")
     tips: dict[str, str] = {}
     for number, point in enumerate(calibration.curve):
         x, y = place(point.confidence, point.accuracy)
         ends = [place(point.confidence, bound)[1] for bound in point.accuracy_ci95]
         axes.plot([x, x], ends, color=RIGHT, lw=1.4)
-        axes.add_patch(Circle((x, y), 4.5, facecolor=RIGHT, linewidth=0, gid=f"point-{number}"))
-        tips[f"point-{number}"] = _told(point)
+        axes.add_patch(Circle((x, y), 4.5, facecolor=RIGHT, linewidth=0, zorder=3, gid=f"point-{number}"))
+        tips[f"point-{number}"] = _told(point, words)
     return themed(
         _written(figure),
-        name="reliability",
-        title="Reliability curve of the category",
-        description="On the dashed line, confidences are true. " + " ".join(_told(p) for p in calibration.curve),
+        name=words.name,
+        title=words.title,
+        description="On the dashed line, confidences are true. " + " ".join(_told(p, words) for p in calibration.curve),
         tips=tips,
     )
 
 
-def _told(point: CurvePoint) -> str:
+def _axis_end(points: Sequence[CurvePoint]) -> float:
+    furthest = max(max(point.confidence, point.accuracy_ci95[1]) for point in points)
+    return next((end for end in _AXIS_ENDS if furthest <= end), 1.0)
+
+
+def _told(point: CurvePoint, words: CurveWords) -> str:
     return (
-        f"{point.n} tickets, {percent(point.confidence)} sure: {percent(point.accuracy)} right "
+        f"{point.n} tickets, {percent(point.confidence)} {words.sure}: {percent(point.accuracy)} {words.came_true} "
         f"(95 % interval {interval(point.accuracy_ci95)})."
     )
 

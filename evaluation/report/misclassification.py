@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evaluation.report.category_part import category_report
 from evaluation.report.contents import DataWindow, MisclassificationReport
 from evaluation.report.evaluated import EvaluatedTicket
 from evaluation.report.next_steps import next_steps
-from evaluation.report.parts import Floor, Sev1Promise
+from evaluation.report.parts import Floor
 from evaluation.report.severity_part import severity_report
+from evaluation.report.severity_parts import Sev1Promise
 from serving.decision import Thresholds
 
 CATEGORY = "category"
@@ -25,6 +29,8 @@ def misclassification_report(
     floors: Mapping[str, Sequence[Floor]],
     class_counts: Mapping[str, Mapping[str, int]],
     thresholds: Mapping[str, Thresholds],
+    class_thresholds: Mapping[str, Thresholds],
+    costs: NDArray[np.float64] | None,
     rare: Collection[str],
     sev1: Sev1Promise | None,
 ) -> MisclassificationReport:
@@ -40,6 +46,10 @@ def misclassification_report(
         Training tickets of each class, under ``category`` and ``severity``.
     thresholds : mapping of str to Thresholds
         Under ``category`` and ``severity``.
+    class_thresholds : mapping of str to Thresholds
+        Of the categories that have their own.
+    costs : ndarray of float64, shape (4, 4), or None
+        ``costs[truth][answer]`` that the severity model minimises; None without one.
     rare : collection of str
         Categories with too few training tickets to be automated.
     sev1 : Sev1Promise or None
@@ -50,6 +60,7 @@ def misclassification_report(
         floors=floors.get(CATEGORY, ()),
         counts=class_counts.get(CATEGORY, {}),
         thresholds=thresholds.get(CATEGORY, _NONE),
+        class_thresholds=class_thresholds,
         rare=rare,
     )
     severity = severity_report(
@@ -57,6 +68,7 @@ def misclassification_report(
         floors=floors.get(SEVERITY, ()),
         counts=class_counts.get(SEVERITY, {}),
         thresholds=thresholds.get(SEVERITY, _NONE),
+        costs=costs,
         promise=sev1,
     )
     return MisclassificationReport(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from evaluation.report.contents import NextStep
-from evaluation.report.parts import CategoryReport, PairReport, SeverityReport
+from evaluation.report.parts import CategoryReport, PairReport
+from evaluation.report.severity_parts import SeverityReport
 from evaluation.report.wording import FLOOR_NAMES, count, listed, percent
 from features.ticket import Severity
 from serving.schemas import Action
@@ -119,7 +120,7 @@ def _learn_new_classes(report: CategoryReport) -> NextStep | None:
 
 
 def _earn_automation(report: CategoryReport) -> NextStep | None:
-    if report.thresholds.automate is not None:
+    if any(found.thresholds.automate is not None for found in report.classes):
         return None
     return NextStep(
         title="Nothing is automated yet: give training more labelled tickets",

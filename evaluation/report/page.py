@@ -90,19 +90,29 @@ def render(report: MisclassificationReport, read_texts: ReadTexts | None = None)
     str
         An HTML document; encode it as UTF-8.
     """
-    category = report.category
     loader = PackageLoader("evaluation.report")
     environment = _environment(loader)
     sheet = loader.get_source(environment, "report.css")[0]
     return environment.get_template("misclassification.html").render(
         report=report,
         texts=read_texts(report.row_ids) if read_texts is not None else None,
-        matrix=Markup(figures.confusion_svg(category.labels, category.confusion)) if category else None,  # noqa: S704
-        curve=Markup(figures.reliability_svg(category.calibration)) if category else None,  # noqa: S704
+        **_pictures(report),
         max_classes=figures.MAX_CLASSES,
         sheet=Markup(sheet),  # noqa: S704
         policy=_policy(sheet),
     )
+
+
+def _pictures(report: MisclassificationReport) -> dict[str, Markup]:
+    """The drawings by the names that the templates have for them."""
+    drawn: dict[str, str] = {}
+    if report.category is not None:
+        drawn["matrix"] = figures.confusion_svg(report.category.labels, report.category.confusion)
+        drawn["category_curve"] = figures.reliability_svg(report.category.calibration, figures.CATEGORY_CURVE)
+    if report.severity is not None:
+        drawn["severity_curve"] = figures.reliability_svg(report.severity.calibration, figures.SEVERITY_CURVE)
+        drawn["sev1_curve"] = figures.reliability_svg(report.severity.sev1_risk, figures.SEV1_CURVE)
+    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
 
 
 def _environment(loader: PackageLoader) -> Environment:

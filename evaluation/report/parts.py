@@ -1,4 +1,4 @@
-"""The parts of the lead's report: what it says of the category, of the severity, and of each ticket that it names."""
+"""The parts of the lead's report: what it says of the category, of each class, and of each ticket that it names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from evaluation.intervals import Interval
-from features.ticket import Severity
 from serving.decision import Thresholds
 from serving.schemas import Action
 
@@ -102,7 +101,10 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Expected calibration error, and the 95th percentile of what perfectly true confidences would show by chance."""
+    """Expected calibration error, and the 95th percentile of what perfectly true confidences would show by chance.
+
+    Of a risk, the confidence is the risk, and right is what it warned of.
+    """
 
     n: int
     mean_confidence: float
@@ -113,7 +115,11 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class ClassReport:
-    """Figures of one class; a ratio is None where there is nothing to divide by."""
+    """Figures of one class; a ratio is None where there is nothing to divide by.
+
+    ``thresholds`` are those in force for the class: its own or else the target's, without automation where it is rare;
+    neither where it was not learned.
+    """
 
     label: str
     n_train: int
@@ -123,6 +129,7 @@ class ClassReport:
     recall: float | None
     f1: float | None
     is_rare: bool
+    thresholds: Thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,8 @@ class CategoryReport:
         The same on tickets unlike any earlier one; None where no ticket is a near-duplicate, or all are.
     held_back : mapping of str to int
         Number of abstentions by reason.
+    thresholds : Thresholds
+        Of the categories without some of their own; those in force for each stand under ``classes``.
     unseen : mapping of str to int
         Test tickets of classes that training had no ticket of; no guess can be right there.
     labels, confusion : tuple of str, tuple of tuple of int
@@ -180,76 +189,3 @@ class CategoryReport:
     classes: tuple[ClassReport, ...]
     unseen: Mapping[str, int]
     doubtful: DoubtfulLabels
-
-
-@dataclass(frozen=True, slots=True)
-class MissedTicket:
-    """A Sev1 or Sev2 that was answered with a lower level, or not answered (``answered`` is None).
-
-    ``risk`` is the probability that the model gave to its true level or a worse one.
-    """
-
-    ticket: TicketRef
-    truth: Severity
-    answered: Severity | None
-    most_likely: Severity | None
-    risk: float
-    is_flagged: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LevelFate:
-    """What became of the tickets of a true level; ``n_unflagged`` of the low and unanswered raised no Sev1 flag."""
-
-    truth: Severity
-    n: int
-    n_high_enough: int
-    n_lower: int
-    n_unanswered: int
-    n_unflagged: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sev1Promise:
-    """The recall that the Sev1 threshold was chosen for, and whether calibration tickets were enough to promise it."""
-
-    recall: float
-    confidence: float
-    threshold: float
-    certified: bool
-    n_positives: int
-    n_needed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sev1Flag:
-    """How the Sev1 flag fares: recall with its exact interval, and how many tickets it marks for that."""
-
-    n_sev1: int
-    n_flagged: int
-    n_flagged_sev1: int
-    recall: float | None
-    recall_ci95: Interval | None
-    alert_rate: float
-    promise: Sev1Promise | None
-
-
-@dataclass(frozen=True, slots=True)
-class SeverityReport:
-    """How the severity fares. ``scores``, kappa and error (in levels) are of the most likely level.
-
-    ``confusion`` has the true levels as rows; its columns are the answered levels, then no answer.
-    """
-
-    scores: Scores
-    without_near_duplicates: Scores | None
-    floors: tuple[Floor, ...]
-    quadratic_kappa: float | None
-    mean_absolute_error: float
-    actions: tuple[ActionShare, ...]
-    thresholds: Thresholds
-    confusion: tuple[tuple[int, ...], ...]
-    classes: tuple[ClassReport, ...]
-    fates: tuple[LevelFate, ...]
-    missed: tuple[MissedTicket, ...]
-    flag: Sev1Flag

@@ -8,10 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.classification import classification_figures
+from evaluation.intervals import bootstrap_interval
+from evaluation.report.curves import calibration
 from evaluation.report.evaluated import EvaluatedTicket
-from evaluation.report.parts import Floor, LevelFate, MissedTicket, Sev1Flag, Sev1Promise, SeverityReport
+from evaluation.report.parts import Floor
+from evaluation.report.severity_parts import (
+    ConstantCost,
+    CostReport,
+    LevelFate,
+    MissedTicket,
+    Sev1Flag,
+    Sev1Promise,
+    SeverityReport,
+)
 from evaluation.report.shares import action_shares, class_reports, scores, without_near_duplicates
-from evaluation.severity import flag_figures, mean_absolute_error, quadratic_kappa
+from evaluation.severity import best_constant, expected_cost, flag_figures, mean_absolute_error, quadratic_kappa
 from features.ticket import SEVERITIES, Severity
 from serving.decision import Thresholds
 
@@ -25,11 +36,12 @@ def severity_report(
     floors: Sequence[Floor],
     counts: Mapping[str, int],
     thresholds: Thresholds,
+    costs: NDArray[np.float64] | None,
     promise: Sev1Promise | None,
 ) -> SeverityReport | None:
     """Score the severity of each ticket that has one; None where there is none, or no model."""
     known = [row for row in rows if row.truth_severity is not None and row.prediction.severity.most_likely is not None]
-    if not known:
+    if not known or costs is None:
         return None
     truth = [str(row.truth_severity) for row in known]
     likely = [str(row.prediction.severity.most_likely) for row in known]
@@ -41,13 +53,36 @@ def severity_report(
         floors=tuple(floors),
         quadratic_kappa=None if np.isnan(kappa) else kappa,
         mean_absolute_error=mean_absolute_error(levels, answers),
+        cost=_cost(known, counts, costs),
+        calibration=calibration(np.array([row.prediction.severity.confidence for row in known]), levels == answers),
+        sev1_risk=calibration(np.array([row.prediction.severity.sev1_risk for row in known]), levels == 0),
         actions=action_shares([row.prediction.severity.action for row in known], levels == _levels(_shown(known))),
         thresholds=thresholds,
         confusion=_confusion(known),
-        classes=class_reports(classification_figures(truth, likely).classes, counts, frozenset()),
+        classes=class_reports(
+            classification_figures(truth, likely).classes, counts, dict.fromkeys(counts, thresholds), frozenset()
+        ),
         fates=tuple(_fate(level, [row for row in known if row.truth_severity is level]) for level in GRAVE),
         missed=_missed(known),
         flag=_flag(known, promise),
+    )
+
+
+def _cost(rows: Sequence[EvaluatedTicket], counts: Mapping[str, int], costs: NDArray[np.float64]) -> CostReport:
+    """Costs of the cheapest level of each row, beside those of constants that the training tickets suggest."""
+    truth = _levels([_truth(row) for row in rows])
+    cheapest = _levels([str(row.cheapest_severity) for row in rows])
+    learned = np.repeat(np.arange(len(SEVERITIES)), [counts.get(level, 0) for level in SEVERITIES])
+
+    def always(level: int) -> ConstantCost:
+        return ConstantCost(SEVERITIES[level], expected_cost(truth, np.full_like(truth, level), costs))
+
+    return CostReport(
+        table=tuple(tuple(float(cost) for cost in line) for line in costs),
+        release=expected_cost(truth, cheapest, costs),
+        release_ci95=bootstrap_interval(lambda i: expected_cost(truth[i], cheapest[i], costs), len(rows)),
+        best_constant=always(best_constant(learned, costs)),
+        majority=always(int(np.bincount(learned).argmax())),
     )
 
 
@@ -123,10 +158,11 @@ def _flag(rows: Sequence[EvaluatedTicket], promise: Sev1Promise | None) -> Sev1F
     figures = flag_figures(is_sev1, flagged)
     return Sev1Flag(
         n_sev1=figures.n_sev1,
-        n_flagged=int(flagged.sum()),
-        n_flagged_sev1=int((flagged & is_sev1).sum()),
+        n_flagged=figures.n_flagged,
+        n_flagged_sev1=figures.n_flagged_sev1,
         recall=figures.recall,
         recall_ci95=figures.recall_ci95,
         alert_rate=figures.alert_rate,
+        alert_rate_ci95=figures.alert_rate_ci95,
         promise=promise,
     )

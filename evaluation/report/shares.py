@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,10 @@ from evaluation.classification import ClassFigures, classification_figures
 from evaluation.report.evaluated import EvaluatedTicket
 from evaluation.report.parts import ActionShare, ClassReport, Scores
 from evaluation.severity import exact_interval
+from serving.decision import Thresholds
 from serving.schemas import Action
+
+_NEVER = Thresholds(suggest=None, automate=None)
 
 
 def scores(truth: Sequence[str], answers: Sequence[str]) -> Scores:
@@ -54,8 +58,28 @@ def action_shares(actions: Sequence[Action], correct: NDArray[np.bool_]) -> tupl
     return tuple(shares)
 
 
+def thresholds_in_force(
+    learned: Collection[str],
+    thresholds: Thresholds,
+    class_thresholds: Mapping[str, Thresholds],
+    rare: Collection[str],
+) -> dict[str, Thresholds]:
+    """Thresholds that each learned class is answered by: its own or else the target's; a rare one is never automated.
+
+    Examples
+    --------
+    >>> thresholds_in_force(["a", "b"], Thresholds(0.5, 0.9), {"b": Thresholds(0.3, 0.8)}, {"b"})
+    {'a': Thresholds(suggest=0.5, automate=0.9), 'b': Thresholds(suggest=0.3, automate=None)}
+    """
+    chosen = {label: class_thresholds.get(label, thresholds) for label in learned}
+    return {label: replace(own, automate=None) if label in rare else own for label, own in chosen.items()}
+
+
 def class_reports(
-    classes: Sequence[ClassFigures], counts: Mapping[str, int], rare: Collection[str]
+    classes: Sequence[ClassFigures],
+    counts: Mapping[str, int],
+    thresholds: Mapping[str, Thresholds],
+    rare: Collection[str],
 ) -> tuple[ClassReport, ...]:
     """Figures of each class that training or testing has seen, by name.
 
@@ -65,17 +89,24 @@ def class_reports(
         Those that occur in the test.
     counts : mapping of str to int
         Training tickets of each class.
+    thresholds : mapping of str to Thresholds
+        In force for each class; a class without any is never answered.
     rare : collection of str
         Classes with too few training tickets to be automated.
     """
     tested = {figures.label: figures for figures in classes}
     return tuple(
-        _class_report(tested.get(label, ClassFigures(label, 0, 0, 0)), counts.get(label, 0), label in rare)
+        _class_report(
+            tested.get(label, ClassFigures(label, 0, 0, 0)),
+            counts.get(label, 0),
+            thresholds.get(label, _NEVER),
+            label in rare,
+        )
         for label in sorted({*tested, *counts}, key=lambda label: (label.casefold(), label))
     )
 
 
-def _class_report(figures: ClassFigures, n_train: int, is_rare: bool) -> ClassReport:
+def _class_report(figures: ClassFigures, n_train: int, thresholds: Thresholds, is_rare: bool) -> ClassReport:
     return ClassReport(
         label=figures.label,
         n_train=n_train,
@@ -85,4 +116,5 @@ def _class_report(figures: ClassFigures, n_train: int, is_rare: bool) -> ClassRe
         recall=figures.recall if figures.support else None,
         f1=figures.f1 if figures.support else None,
         is_rare=is_rare,
+        thresholds=thresholds,
     )

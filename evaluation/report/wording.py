@@ -10,7 +10,7 @@ from evaluation.intervals import Interval
 from features.ticket import Severity
 
 # Between a number and its sign, so that a line never breaks there.
-_NARROW = "\N{NARROW NO-BREAK SPACE}"
+NARROW = "\N{NARROW NO-BREAK SPACE}"
 _MANY = 1000
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Lone surrogates and non-characters cannot be written as UTF-8 or XML; bidi marks, embeddings, overrides and isolates
@@ -43,9 +43,9 @@ def percent(share: float, n: int = 0) -> str:
     """
     value = 100.0 * share
     if 0 < value < 0.05 or 99.95 <= value < 100:
-        return f"{'<0.1' if value < 1 else '>99.9'}{_NARROW}%"
+        return f"{'<0.1' if value < 1 else '>99.9'}{NARROW}%"
     exact = n >= _MANY or (0 < value < 1) or (99 < value < 100)
-    return f"{value:.{1 if exact else 0}f}{_NARROW}%"
+    return f"{value:.{1 if exact else 0}f}{NARROW}%"
 
 
 def interval(bounds: Interval, n: int = 0) -> str:
@@ -57,7 +57,7 @@ def interval(bounds: Interval, n: int = 0) -> str:
     '50 to 75 %'
     """
     low, high = (percent(bound, n) for bound in bounds)
-    return f"{low.removesuffix(f'{_NARROW}%')} to {high}"
+    return f"{low.removesuffix(f'{NARROW}%')} to {high}"
 
 
 def count(n: int, one: str, many: str | None = None) -> str:

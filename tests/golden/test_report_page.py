@@ -147,7 +147,7 @@ class TestAccessibility:
         outline = Outline(render(report, read_texts))
         ids = {attributes.get("id") for _, attributes in outline.tags}
         pictures = outline.all("svg")
-        assert len(pictures) == 2
+        assert len(pictures) == 4
         for picture in pictures:
             assert picture["role"] == "img"
             assert set(str(picture["aria-labelledby"]).split()) <= ids
@@ -195,7 +195,7 @@ class TestSafety:
     ) -> None:
         page = render(_with_hostile_names(report))
         assert "&lt;script&gt;alert(1)" in page
-        assert len(Outline(page).all("svg")) == 2
+        assert len(Outline(page).all("svg")) == 4
 
 
 class TestExcerpt:

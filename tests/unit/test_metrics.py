@@ -14,6 +14,7 @@ from evaluation.retrieval import NOT_FOUND, gain_over_better, rank_of_best_hit, 
 from evaluation.severity import (
     alert_rate_at_recall,
     best_constant,
+    evened_levels,
     exact_interval,
     expected_cost,
     flag_figures,
@@ -48,6 +49,14 @@ def test_ordinal_figures_are_scikit_learns() -> None:
 def test_cost_counts_the_column_answered_for_the_row_that_is_true() -> None:
     assert expected_cost(np.array([0]), np.array([3]), COSTS) == 50.0
     assert best_constant(np.array([0, 2, 2, 2, 2, 2, 2, 2, 2, 2]), COSTS) == 1
+
+
+def test_evened_levels_divide_by_how_often_a_level_was_seen() -> None:
+    seen = np.repeat([0, 1, 2], [10, 30, 60])
+    probabilities = np.array([[0.2, 0.3, 0.5, 0.0], [0.05, 0.35, 0.6, 0.0], [0.0, 0.12, 0.18, 0.7]])
+    # Divided by 0.1, 0.3 and 0.6: (2, 1, 0.83), (0.5, 1.17, 1), (0, 0.4, 0.3); sev4 was never seen.
+    assert evened_levels(probabilities, seen).tolist() == [0, 1, 1]
+    assert probabilities.argmax(axis=1).tolist() == [2, 2, 3]
 
 
 def test_pairs_and_matrix_count_the_same_errors() -> None:
@@ -89,7 +98,11 @@ def test_gain_is_over_the_better_method() -> None:
 def test_flag_figures() -> None:
     is_sev1 = np.array([True, True, False, False])
     figures = flag_figures(is_sev1, np.array([True, False, True, False]))
+    assert (figures.n_sev1, figures.n_flagged, figures.n_flagged_sev1) == (2, 2, 1)
     assert (figures.recall, figures.alert_rate) == (0.5, 0.5)
+    # Of one in two, the bounds are 1 - sqrt(0.975) and its mirror image.
+    assert figures.recall_ci95 == pytest.approx((1 - 0.975**0.5, 0.975**0.5))
+    assert figures.alert_rate_ci95 == exact_interval(2, 4)
     assert alert_rate_at_recall(np.array([0.9, 0.2, 0.5, 0.1]), is_sev1, 1.0) == 0.75
 
 

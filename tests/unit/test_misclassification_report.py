@@ -14,7 +14,8 @@ import pytest
 from evaluation.report.contents import FORMAT_VERSION, DataWindow, MisclassificationReport, Period
 from evaluation.report.evaluated import EvaluatedTicket
 from evaluation.report.misclassification import misclassification_report
-from evaluation.report.parts import Floor, Sev1Promise
+from evaluation.report.parts import Floor
+from evaluation.report.severity_parts import ConstantCost, Sev1Promise
 from features.errors import SourceUnreadable
 from features.ticket import SEVERITIES, Severity
 from serving.decision import Thresholds, decide, ranked
@@ -25,6 +26,7 @@ from serving.triage import Prediction
 CLASSES = ("Billing", "Login", "Mobile")
 CATEGORY = Thresholds(suggest=0.5, automate=0.9)
 SEVERITY = Thresholds(suggest=0.5, automate=0.9)
+COSTS = np.array([[0, 5, 20, 50], [1, 0, 4, 12], [2, 1, 0, 3], [3, 2, 1, 0]], dtype=float)
 START = datetime(2026, 3, 1, tzinfo=UTC)
 WINDOW = DataWindow(
     train=Period(60, START - timedelta(days=300), START - timedelta(days=60)),
@@ -68,6 +70,7 @@ def evaluated(
         truth_category=truth,
         truth_severity=severity,
         prediction=Prediction(category=category, severity=answer, targets={}, novel=False),
+        cheapest_severity=answer.value or answer.most_likely,
         category_probabilities=dict(zip(CLASSES, probabilities, strict=True)),
         is_near_duplicate=near,
     )
@@ -80,6 +83,8 @@ def report_of(rows: Sequence[EvaluatedTicket], **changes: Any) -> Misclassificat
         "floors": {"category": [Floor("majority", 0.1, 0.1), Floor("tfidf_svm", 0.2, 0.2)]},
         "class_counts": {"category": {"Billing": 30, "Login": 25, "Mobile": 5}, "severity": {"sev3": 60}},
         "thresholds": {"category": CATEGORY, "severity": SEVERITY},
+        "class_thresholds": {},
+        "costs": COSTS,
         "rare": frozenset({"Mobile"}),
         "sev1": Sev1Promise(0.95, 0.95, 0.3, certified=False, n_positives=4, n_needed=59),
     }
@@ -169,6 +174,89 @@ def test_classes_tell_what_training_and_test_had() -> None:
     assert report.category.unseen == {"Fax": 1}
 
 
+def test_a_class_has_the_thresholds_that_are_in_force_for_it() -> None:
+    rows = [*RIGHT, *WRONG, evaluated(11, "Fax", [0.5, 0.3, 0.2])]
+    own = {"Login": Thresholds(0.4, None), "Mobile": Thresholds(0.6, 0.8)}
+    category = report_of(rows, class_thresholds=own).category
+    assert category is not None
+    assert {item.label: item.thresholds for item in category.classes} == {
+        "Billing": CATEGORY,
+        "Fax": Thresholds(None, None),  # not learned
+        "Login": Thresholds(0.4, None),
+        "Mobile": Thresholds(0.6, None),  # rare
+    }
+
+
+def test_automation_of_one_class_is_automation() -> None:
+    rows = [evaluated(row, "Billing", [0.98, 0.01, 0.01]) for row in (2, 4, 6)]
+    none = {"category": Thresholds(0.5, None), "severity": SEVERITY}
+    title = "Nothing is automated yet: give training more labelled tickets"
+    assert title in [step.title for step in report_of(rows, thresholds=none, rare=()).next_steps]
+    own = {"Billing": CATEGORY}
+    steps = report_of(rows, thresholds=none, class_thresholds=own, rare=()).next_steps
+    assert title not in [step.title for step in steps]
+
+
+def graded(row_id: int, truth: Severity, probabilities: Sequence[float], cheapest: Severity) -> EvaluatedTicket:
+    answer = severity_answer(probabilities, cheapest, flagged=probabilities[0] >= 0.3)
+    row = evaluated(row_id, "Billing", [0.9, 0.1, 0.0], severity=truth, answer=answer)
+    return replace(row, cheapest_severity=cheapest)
+
+
+GRADED = [
+    graded(1, Severity.SEV1, [0.6, 0.2, 0.1, 0.1], Severity.SEV1),
+    graded(2, Severity.SEV2, [0.1, 0.2, 0.6, 0.1], Severity.SEV2),
+    graded(3, Severity.SEV3, [0.0, 0.1, 0.8, 0.1], Severity.SEV3),
+    graded(4, Severity.SEV4, [0.1, 0.4, 0.3, 0.2], Severity.SEV2),  # held back: 0.4 is under the threshold
+]
+
+
+def test_cost_of_the_cheapest_level_stands_beside_constants_chosen_on_training_tickets() -> None:
+    counts = {"category": {"Billing": 30}, "severity": {"sev1": 1, "sev2": 1, "sev3": 4, "sev4": 4}}
+    severity = report_of(GRADED, class_counts=counts).severity
+    assert severity is not None
+    cost = severity.cost
+    assert cost.table == tuple(tuple(line) for line in COSTS.tolist())
+    # Sev4 answered as Sev2 costs 2, the others nothing.
+    assert cost.release == pytest.approx(2 / 4)
+    assert cost.release_ci95[0] < 0.5 < cost.release_ci95[1]
+    # In training, always Sev1 costs 1 + 8 + 12, Sev2 5 + 4 + 8 (the least), Sev3 20 + 4 + 4, Sev4 50 + 12 + 12.
+    # In the test, always Sev2 costs (5 + 0 + 1 + 2) / 4 and always Sev3 (20 + 4 + 0 + 1) / 4.
+    assert cost.best_constant == ConstantCost(Severity.SEV2, 2.0)
+    assert cost.majority == ConstantCost(Severity.SEV3, 6.25)
+
+
+def test_severity_has_its_error_its_kappa_and_its_curves() -> None:
+    severity = report_of(GRADED).severity
+    assert severity is not None
+    # Most likely: Sev1, Sev3, Sev3, Sev2; errors of 0, 1, 0, 2 levels. Squares sum up to 5; by chance to
+    # ((0 + 4 + 4 + 1) + (1 + 1 + 1 + 0) + (4 + 0 + 0 + 1) + (9 + 1 + 1 + 4)) / 4 = 8.
+    assert severity.mean_absolute_error == pytest.approx(3 / 4)
+    assert severity.quadratic_kappa == pytest.approx(1 - 5 / 8)
+    found = severity.calibration
+    assert [(point.n, point.accuracy) for point in found.curve] == [(4, 0.5)]
+    assert found.mean_confidence == pytest.approx((0.6 + 0.6 + 0.8 + 0.4) / 4)
+    # A bin a ticket: 0.4 too sure and wrong, 0.6 wrong, 0.6 right, 0.8 right.
+    assert found.ece == pytest.approx((0.4 + 0.6 + 0.4 + 0.2) / 4)
+    assert found.ece_null_p95 > 0
+    risk = severity.sev1_risk
+    assert [(point.n, point.confidence, point.accuracy) for point in risk.curve] == [(4, pytest.approx(0.2), 0.25)]
+    assert risk.ece == pytest.approx((0.4 + 0.1 + 0.0 + 0.1) / 4)
+
+
+def test_the_sev1_contract_tells_what_lacks_and_how_the_flag_fared() -> None:
+    severity = report_of(GRADED).severity
+    assert severity is not None
+    flag = severity.flag
+    assert flag.promise is not None
+    assert (flag.promise.recall, flag.promise.confidence) == (0.95, 0.95)
+    assert (flag.promise.certified, flag.promise.n_missing) == (False, 55)
+    assert replace(flag.promise, n_positives=80).n_missing == 0
+    assert (flag.recall, flag.recall_ci95, flag.alert_rate) == (1.0, (pytest.approx(0.025), 1.0), 0.25)
+    # Of one in four the lower bound is where none occurs with a chance of 0.975; the upper one is from a table.
+    assert flag.alert_rate_ci95 == (pytest.approx(1 - 0.975**0.25), pytest.approx(0.8059, abs=1e-4))
+
+
 def test_every_missed_sev1_and_sev2_is_named_the_most_dangerous_first() -> None:
     lower = severity_answer([0.05, 0.2, 0.7, 0.05], Severity.SEV3, flagged=False)
     flagged = severity_answer([0.35, 0.1, 0.55, 0.0], Severity.SEV2, flagged=True)
@@ -246,7 +334,7 @@ def test_json_holds_no_text_and_comes_back_the_same() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": FORMAT_VERSION + 1}, r"format version 2 and this Precedent reads 1; train again"),
+        ({"format_version": FORMAT_VERSION + 1}, r"format version 3 and this Precedent reads 2; train again"),
         ({"n": "many"}, r"wrong field n \(.*\); train again"),
     ],
 )

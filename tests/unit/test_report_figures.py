@@ -7,8 +7,15 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from evaluation.report.category_part import calibration
-from evaluation.report.figures import MAX_CLASSES, OTHERS, confusion_svg, reliability_svg
+from evaluation.report.curves import calibration
+from evaluation.report.figures import (
+    CATEGORY_CURVE,
+    MAX_CLASSES,
+    OTHERS,
+    SEV1_CURVE,
+    confusion_svg,
+    reliability_svg,
+)
 from evaluation.report.svg import SVG
 
 LONG_NAMES = [f"Integration {letter} of customers' data warehouses and lakes" for letter in "ABCDEFGHIJKLMNO"]
@@ -43,7 +50,7 @@ def test_a_picture_is_named_for_a_screen_reader_and_carries_no_style(drawing: st
     svg = (
         confusion_svg(LONG_NAMES, diagonal(15, 10, 1))
         if drawing == "matrix"
-        else reliability_svg(calibration(confidence, confidence > 0.5))
+        else reliability_svg(calibration(confidence, confidence > 0.5), CATEGORY_CURVE)
     )
     root = parsed(svg)
     assert root.get("role") == "img"
@@ -98,6 +105,16 @@ def test_curve_tells_each_point_with_its_tickets_and_interval() -> None:
     confidence = np.linspace(0.2, 0.9, 80)
     found = calibration(confidence, confidence > 0.5)
     assert [point.n for point in found.curve] == [27, 27, 26]
-    svg = reliability_svg(found)
+    svg = reliability_svg(found, CATEGORY_CURVE)
     assert "27 tickets" in svg
     assert found.curve[0].accuracy_ci95[0] == 0.0
+
+
+def test_small_risks_have_axes_of_their_own() -> None:
+    risk = np.linspace(0.001, 0.04, 400)
+    svg = reliability_svg(calibration(risk, np.arange(400) % 100 == 99), SEV1_CURVE)
+    marks = [text for text in texts(svg) if text.endswith("%")]
+    assert marks[-1] == marks[-2] == "20\N{NARROW NO-BREAK SPACE}%", "one of 27 may be 19 % by its interval"
+    assert "predicted risk of a Sev1" in texts(svg)
+    sure = reliability_svg(calibration(np.linspace(0.2, 0.9, 80), np.full(80, True)), CATEGORY_CURVE)
+    assert "100\N{NARROW NO-BREAK SPACE}%" in texts(sure)

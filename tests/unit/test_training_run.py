@@ -79,6 +79,11 @@ def test_mlflow_has_the_run_the_version_and_the_alias(trained: Trained):
     assert "50.0" in run.data.params["costs"]
     assert run.data.tags["data_hash"] == load_release(trained.better.folder).manifest["data"]["hash"]
     assert run.data.metrics["category_macro_f1"] == pytest.approx(trained.better.report.category.scores.macro_f1)
+    severity = trained.better.report.severity
+    assert severity is not None
+    assert run.data.metrics["severity_expected_cost"] == pytest.approx(severity.cost.release)
+    assert run.data.metrics["severity_ece"] == pytest.approx(severity.calibration.ece)
+    assert run.data.metrics["sev1_risk_ece"] == pytest.approx(severity.sev1_risk.ece)
     assert any(name.startswith("category_f1/") for name in run.data.metrics), "figures of each class"
     version = client.get_model_version(MODEL_NAME, recorded.version)
     assert version.tags["release"] == trained.better.release_id
