@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 Retell = Callable[[Ticket], Prediction]
 
 _STEPS = 1_000  # risks are told to three digits
+_NEAR = 3  # a risk that is more times higher or lower than the present one is no small change
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Asked:
 
 
 def risk_line(triage: Triage, model: SeverityModel, asked: Asked) -> str | None:
-    """Say at which Sev1 risk the answer would begin, or cease, to be sev1; None where at none.
+    """Say at which Sev1 risk, higher or for sev1 lower, the answer would be another; None where at none that is near.
 
     Returns
     -------
@@ -57,11 +58,14 @@ def risk_line(triage: Triage, model: SeverityModel, asked: Asked) -> str | None:
     """
     [now] = model.stage.probabilities(asked.inputs[None])
     at = round(float(now[0]) * _STEPS)
-    steps = range(at - 1, 0, -1) if asked.level is Severity.SEV1 else range(at + 1, _STEPS)
+    if asked.level is Severity.SEV1:
+        steps = range(at - 1, at // _NEAR, -1)
+    else:
+        steps = range(at + 1, min(at * _NEAR, _STEPS - 1) + 1)
     risks = np.array(steps, dtype=np.float64)[:, None] / _STEPS
     others = now[None, 1:] / now[1:].sum()
     moved = np.hstack([risks, (1.0 - risks) * others])
-    changed = np.flatnonzero((model.cheapest(moved) == 0) != (asked.level is Severity.SEV1))
+    changed = np.flatnonzero(model.cheapest(moved) != SEVERITIES.index(asked.level))
     if not len(changed):
         return None
     value = triage.answer_severity(moved[changed[0]]).value

@@ -1,8 +1,10 @@
 """What speaks for a level of severity: words, the nearest cases, past records and form, in words of people.
 
-Each input of the second stage adds its weight times its difference to a neutral ticket: one without a text, that nobody
-is near, and of which neither product, customer nor reporter is known, so that its record is that of all tickets. The
-second stage is linear, so the sums are exact; what the mean ticket would be is not stored in a release.
+Each input of the second stage adds its weight times its difference to a neutral ticket: one without a text, of which
+neither product, customer nor reporter is known, so that its record is that of all tickets, and whose nearest cases are
+as severe as all tickets are. The second stage is linear, so the sums are exact. How long a ticket is, at what hour it
+came and how near the nearest case is, are not told: every ticket has these, and what would be usual is not stored in a
+release.
 """
 
 from __future__ import annotations
@@ -18,15 +20,11 @@ from features.form import FORM_NAMES, form_features
 from features.past_record import RECORD_NAMES, own_shares
 from features.ticket import SEVERITIES, Severity, Ticket
 from serving.explain_words import Shares
-from serving.neighbours import Neighbours
-from serving.severity_model import N_HEADS, VOTE_NAMES, vote_inputs
+from serving.severity_model import LEAST_SHARE, N_HEADS
 
 Floats = NDArray[np.float64]
 
 _FORM: Mapping[str, str] = {
-    "subject_length": "how long it is",
-    "text_length": "how long it is",
-    "lines": "how long it is",
     "has_trace": "holds a stack trace",
     "names_exception": "names an exception",
     "has_code": "holds code",
@@ -36,8 +34,6 @@ _FORM: Mapping[str, str] = {
     "says_test": "speaks of tests",
     "shouts": "capitals in the subject",
     "exclaims": "exclamation marks",
-    "hour_sine": "the time of day",
-    "hour_cosine": "the time of day",
     "weekend": "came on a weekend",
 }
 _MOST = 0.5
@@ -51,8 +47,8 @@ class Neutral:
 
     def inputs(self) -> Floats:
         """The inputs behind the heads' scores, shape (N_INPUTS - N_HEADS,)."""
-        nobody = Neighbours(np.empty((1, 0), np.float32), np.empty((1, 0), np.int64), {})
-        return np.concatenate([vote_inputs(nobody)[0], self.record, form_features(Ticket())])
+        usual = np.exp(self.record[: len(SEVERITIES)])  # the product's shares, which are those of all here
+        return np.concatenate([np.log(usual + LEAST_SHARE), [0.0], self.record, form_features(Ticket())])
 
 
 def towards(level: Severity, weights: Floats) -> Floats:
@@ -108,12 +104,13 @@ def context_shares(
 
 def _names(example: Example, level: Severity, inputs: Floats, told: Told) -> Iterator[str | None]:
     """A name for each of the inputs behind the heads' scores, or None for what is not told."""
-    shares = np.exp(inputs[N_HEADS : N_HEADS + len(SEVERITIES)])
-    vote = "the nearest cases" + (f" are mostly {level}" if _is_most(shares / shares.sum(), level) else "")
-    yield from (vote if told.votes else None for _ in VOTE_NAMES)
+    votes = np.exp(inputs[N_HEADS : N_HEADS + len(SEVERITIES)]) - LEAST_SHARE
+    vote = "the nearest cases" + (f" are mostly {level}" if _is_most(votes, level) else "")
+    yield from (vote if told.votes else None for _ in SEVERITIES)
+    yield None  # the nearest cosine
     records = _record_names(example.record, level)
     yield from (records[name.partition("_")[0]] if told.records else None for name in RECORD_NAMES)
-    yield from (_FORM[name] for name in FORM_NAMES)
+    yield from (_FORM.get(name) for name in FORM_NAMES)
 
 
 def _record_names(record: Floats, level: Severity) -> dict[str, str]:

@@ -34,7 +34,7 @@ N_INPUTS = len(INPUT_NAMES)
 
 _LEVELS = tuple(str(level) for level in SEVERITIES)
 _VOTE_TEMPERATURE = 0.1
-_LEAST_SHARE = 0.02
+LEAST_SHARE = 0.02
 
 Floats = NDArray[np.float64]
 
@@ -121,16 +121,12 @@ def stage_inputs(scores: NDArray[np.floating], rows: FeatureRows, neighbours: Ne
     neighbours : Neighbours
         Cases that were there before each row, with their severities under ``severity``.
     """
+    shares = vote_shares(neighbours.cosines, neighbours.codes(SEVERITY, _LEVELS), N_LEVELS, _VOTE_TEMPERATURE)
     return np.hstack(
         [
             np.asarray(scores, dtype=np.float64).reshape(len(rows), N_HEADS),
-            vote_inputs(neighbours),
+            np.log(shares + LEAST_SHARE),
+            nearest_cosine(neighbours)[:, None],
             rows.context,
         ]
     )
-
-
-def vote_inputs(neighbours: Neighbours) -> Floats:
-    """What the second stage reads of the nearest cases, shape (n, len(VOTE_NAMES))."""
-    shares = vote_shares(neighbours.cosines, neighbours.codes(SEVERITY, _LEVELS), N_LEVELS, _VOTE_TEMPERATURE)
-    return np.hstack([np.log(shares + _LEAST_SHARE), nearest_cosine(neighbours)[:, None]])

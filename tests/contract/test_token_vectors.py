@@ -36,12 +36,12 @@ def test_tokens_sum_to_the_embedding(encoder: Encoder, text: str) -> None:
 
 
 def test_spans_are_places_of_the_text(encoder: Encoder) -> None:
-    text = "Żółć 🙂\ud800 login FAILS"
+    text = "Żółć 🙂\ud800 export FAILS"
     found = encoder.token_vectors(text)
     assert found is not None
     pieces = [text[start:end] for start, end in found.spans.tolist()]
     assert (pieces[0], pieces[-1]) == ("", "")
-    assert pieces[-3:-1] == ["login", "FAILS"]
+    assert pieces[-3:-1] == ["export", "FAILS"]
 
 
 def test_hashed_words_are_no_tokens() -> None:

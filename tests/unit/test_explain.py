@@ -334,10 +334,9 @@ def test_shares_of_a_level_add_up_to_what_sets_it_apart_from_a_neutral_ticket(le
     pull = towards(level, model.severity.stage.weights)
     words = Evidence.of(model.space, asked).shares(model.severity.head, pull[:N_HEADS])
     context = context_shares(asked, level, inputs, neutral, pull, Told())
-    total = sum(words.named.values()) + words.rest + sum(context.named.values())
+    total = sum(words.named.values()) + words.rest + sum(context.named.values()) + context.rest
     by_level = (inputs - np.concatenate([np.zeros(N_HEADS), neutral.inputs()])) @ model.severity.stage.weights
     assert total == pytest.approx(by_level[SEVERITIES.index(level)] - by_level.mean(), abs=1e-4)
-    assert context.rest == 0
     is_sev2 = level is Severity.SEV2
     assert ("the reporter's past tickets were mostly sev2" in context.named) == is_sev2
     assert ("the nearest cases are mostly sev2" in context.named) == is_sev2
@@ -347,4 +346,25 @@ def test_shares_of_a_level_add_up_to_what_sets_it_apart_from_a_neutral_ticket(le
     )
     hidden = context_shares(asked, level, inputs, neutral, pull, Told(votes=False, records=False))
     assert not [name for name in hidden.named if "nearest" in name or "past" in name]
-    assert sum(hidden.named.values()) + hidden.rest == pytest.approx(sum(context.named.values()))
+    assert sum(hidden.named.values()) + hidden.rest == pytest.approx(sum(context.named.values()) + context.rest)
+
+
+def test_whom_some_near_case_is_hidden_from_is_told_of_no_case_and_of_no_record():
+    model = triage()
+    assert model.severity is not None
+    # Past tickets and near cases of a level are all that speaks for it.
+    weights = np.zeros((N_INPUTS, len(SEVERITIES)))
+    for level in range(len(SEVERITIES)):
+        weights[N_HEADS + level, level] = weights[N_HEADS + len(SEVERITIES) + 1 + level, level] = 1.0
+    model = replace(model, severity=replace(model.severity, stage=SecondStage(weights, np.array([0.0, 9.0, 0.0, 0.0]))))
+    past = PastRecord()
+    past.add(Counted(Who("edge", None, "ann"), level=1, at=0.0))
+    asked = replace(example("audience mismatch"), record=past.features(Who("edge", None, "ann"), at=0.0))
+    near = near_cases(entry(1, None, "secret", severity=Severity.SEV2), entry(2, None, severity=Severity.SEV2))
+
+    def reasons(groups: frozenset[str] | None) -> list[str]:
+        return told_of(model, asked, near, groups).severity.why or []
+
+    assert reasons(None)[:2] == ["the nearest cases are mostly sev2", "the product's past tickets"]
+    assert reasons(frozenset({"secret"})) == ["the nearest cases are mostly sev2"]
+    assert reasons(frozenset()) == []
