@@ -1,7 +1,8 @@
 """Text to vectors: one contract, two encoders, and the checked load of an exported one.
 
 An exported encoder is a folder: its card (:mod:`features.encoder_card`) and, for a sentence encoder, ``model.onnx``
-(pooling and L2 normalisation in the graph) and ``tokenizer.json``.
+(pooling and L2 normalisation in the graph) and ``tokenizer.json``. Where the pooling is a mean, the graph also gives
+the vectors that it is the mean of, to those who ask.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ import numpy.typing as npt
 from features.encoder_card import FORMAT_VERSION, EncoderCard, read_card, write_card
 from features.errors import EncoderRefused
 from features.files import new_folder
+from features.token_vectors import TokenVectors
 
 Vectors = npt.NDArray[np.float32]
+
+EMBEDDING, TOKENS = "embedding", "tokens"
+"""Outputs of an exported graph; ``TOKENS`` is there from format 2 on, and only where the pooling is a mean."""
 
 MAX_TOKENS = 256
 # On AVX2 without VNNI, larger batches are no faster and take more memory: 21 texts/s and 221 MB resident at 512 tokens
@@ -64,6 +69,10 @@ class Encoder(Protocol):
         """
         ...
 
+    def token_vectors(self, text: str) -> TokenVectors | None:
+        """Encode a text and take its embedding apart; None where the encoder cannot."""
+        ...
+
 
 class HashingEncoder:
     """Words hashed to signed coordinates: deterministic, fast, without a model and without semantics.
@@ -105,6 +114,9 @@ class HashingEncoder:
             row[:] = row / length if length > 0 else np.eye(1, self.dimension, dtype=np.float32)[0]
         return vectors
 
+    def token_vectors(self, text: str) -> None:
+        """Nothing: what is hashed is no sum of the text's tokens where words cancel out."""
+
     def save(self, encoders_dir: Path) -> Path:
         """Write the encoder's folder below ``encoders_dir``, unless it is there; return it."""
         folder = encoders_dir / self.fingerprint
@@ -133,6 +145,7 @@ class OnnxEncoder:
         self._card = card
         self._tokenizer = tokenizer
         self._session = session
+        self._has_tokens = TOKENS in {output.name for output in session.get_outputs()}
 
     @classmethod
     def load(cls, folder: Path, *, threads: int = 2) -> OnnxEncoder:
@@ -174,26 +187,39 @@ class OnnxEncoder:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Encode texts; see :meth:`Encoder.encode`."""
-        token_ids = [self._token_ids(text) for text in texts]
+        token_ids = [_ids(self._tokenized(text)) for text in texts]
         vectors: Vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for rows in _batches([len(ids) for ids in token_ids]):
-            vectors[rows] = self._run([token_ids[row] for row in rows])
+            [vectors[rows]] = self._run([token_ids[row] for row in rows], EMBEDDING)
         return vectors
 
-    def _token_ids(self, text: str) -> npt.NDArray[np.int64]:
-        # The tokenizer takes no lone surrogates.
-        clean = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
-        return np.asarray(self._tokenizer.encode(clean).ids, dtype=np.int64)
+    def token_vectors(self, text: str) -> TokenVectors | None:
+        """Encode a text and take its embedding apart into its tokens.
 
-    def _run(self, token_ids: Sequence[npt.NDArray[np.int64]]) -> Vectors:
+        Returns
+        -------
+        TokenVectors or None
+            With the embedding that :meth:`encode` gives; None where the pooling is no mean, or the export of format 1.
+        """
+        if not self._has_tokens:
+            return None
+        found = self._tokenized(text)
+        [embedding], [tokens] = self._run([_ids(found)], EMBEDDING, TOKENS)
+        return TokenVectors.of(embedding, np.asarray(found.offsets, dtype=np.int64), tokens)
+
+    def _tokenized(self, text: str) -> Any:
+        # The tokenizer takes no lone surrogates; each becomes one question mark, so that places stay as they are.
+        return self._tokenizer.encode(text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8"))
+
+    def _run(self, token_ids: Sequence[npt.NDArray[np.int64]], *outputs: str) -> list[Vectors]:
         shape = (len(token_ids), max(len(ids) for ids in token_ids))
         input_ids = np.full(shape, self._card.pad_id, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
         for row, ids in enumerate(token_ids):
             input_ids[row, : len(ids)] = ids
             mask[row, : len(ids)] = 1
-        (vectors,) = self._session.run(["embedding"], {"input_ids": input_ids, "attention_mask": mask})
-        return np.asarray(vectors, dtype=np.float32)
+        found = self._session.run(list(outputs), {"input_ids": input_ids, "attention_mask": mask})
+        return [np.asarray(values, dtype=np.float32) for values in found]
 
 
 def load_encoder(folder: Path, threads: int = 2) -> Encoder:
@@ -224,6 +250,10 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         size = max(1, TOKENS_PER_BATCH // max(1, lengths[order[start]]))
         yield order[start : start + size]
         start += size
+
+
+def _ids(tokenized: Any) -> npt.NDArray[np.int64]:
+    return np.asarray(tokenized.ids, dtype=np.int64)
 
 
 def _words(text: str) -> list[str]:

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from features.errors import EncoderRefused
 from features.files import file_sha256, write_synced
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: the graph may give the vectors of tokens. Vectors of texts are the same, and format 1 is read as before."""
+_READ_FORMATS = (1, 2)
 
 
 class EncoderCard(BaseModel):
@@ -70,9 +72,10 @@ def _parse_card(path: Path) -> EncoderCard:
             f"The encoder's card {path} is wrong at {'.'.join(map(str, problem['loc'])) or 'its JSON'}: "
             f"{problem['msg']}; remove the folder and export it again with `precedent train`."
         ) from None
-    if card.format != FORMAT_VERSION:
+    if card.format not in _READ_FORMATS:
         raise EncoderRefused(
             f"The encoder {path.parent} has format {card.format} and this version of Precedent reads "
-            f"{FORMAT_VERSION}; use the version that wrote it, or remove the folder and train again."
+            f"{' and '.join(map(str, _READ_FORMATS))}; use the version that wrote it, or remove the folder and train "
+            "again."
         )
     return card

@@ -21,6 +21,7 @@ from features.sparse_rows import SparseRows
 from features.structured import StructuredColumns
 from features.text import ModelText
 from features.ticket import Ticket
+from features.token_vectors import TokenVectors
 
 CONTEXT_NAMES: tuple[str, ...] = (*RECORD_NAMES, *FORM_NAMES)
 
@@ -35,12 +36,15 @@ class Example:
         The L2-normalised embedding of ``text.text``.
     record : ndarray of float64, shape (len(RECORD_NAMES),)
         The past record of its reporter, customer and product when it was created (:mod:`features.past_record`).
+    tokens : TokenVectors, optional
+        ``vector`` by token, where somebody asked for reasons and the encoder can tell.
     """
 
     ticket: Ticket
     text: ModelText
     vector: NDArray[np.float32]
     record: NDArray[np.float64] = field(default_factory=empty_record)
+    tokens: TokenVectors | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,33 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def words_at(text: str, places: NDArray[np.int64]) -> list[str | None]:
+    """Find the word that each place of a text lies in.
+
+    Parameters
+    ----------
+    places : ndarray of int64, shape (n,)
+        Numbers of characters; -1 is nowhere.
+
+    Returns
+    -------
+    list of str or None, length n
+        In lower case, as the vocabulary has them; None between words.
+
+    Examples
+    --------
+    >>> words_at("Login fails.", np.array([0, 5, 8, 11, -1]))
+    ['login', None, 'fails', None, None]
+    """
+    # In lower case a character may be two: places are those of the text as it was.
+    origin = np.repeat(np.arange(len(text)), [len(character.lower()) for character in text])
+    number = np.full(len(text) + 1, -1)  # the last one is for nowhere
+    found = list(_WORD.finditer(text.lower()))
+    for i, match in enumerate(found):
+        number[origin[match.start() : match.end()]] = i
+    return [found[i].group() if i >= 0 else None for i in number[places].tolist()]
+
+
 def _with_pairs(words: Sequence[str]) -> list[str]:
     return [*words, *(f"{first} {second}" for first, second in itertools.pairwise(words))]
 

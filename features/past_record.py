@@ -35,6 +35,9 @@ RECORD_NAMES: tuple[str, ...] = (
     "reporter_tickets",
 )
 
+_WIDER = {"customer": "product", "reporter": "customer"}
+_FEW = 1e-3  # of tickets so old that they count for less, rounding is all that is left
+
 Key = tuple[str, ...]
 Floats = NDArray[np.float64]
 
@@ -171,6 +174,41 @@ class PastRecord:
 def empty_record() -> Floats:
     """The features of somebody of whom nothing is known, in a history without severities."""
     return PastRecord().features(Who(None, None, None), at=_ANCHOR)
+
+
+def own_shares(record: Floats, group: str) -> Floats | None:
+    """Shares of the levels among the past tickets of a customer or a reporter alone, newer ones counting more.
+
+    Parameters
+    ----------
+    record : ndarray of float64, shape (len(RECORD_NAMES),)
+        Of :meth:`PastRecord.features`, which draw the shares towards those of the wider group.
+    group : str
+        ``customer`` or ``reporter``.
+
+    Returns
+    -------
+    ndarray of float64, shape (4,), or None
+        None where there are no past tickets.
+
+    Examples
+    --------
+    >>> record, ann = PastRecord(), Who(product="sync", customer=None, reporter="ann")
+    >>> record.add(Counted(ann, level=1, at=0.0))
+    >>> found = record.features(ann, at=0.0)
+    >>> own_shares(found, "reporter").round(6).tolist(), own_shares(found, "customer")
+    ([0.0, 1.0, 0.0, 0.0], None)
+    """
+    n_tickets = float(np.expm1(record[RECORD_NAMES.index(f"{group}_tickets")]))
+    if n_tickets < _FEW:
+        return None
+    drawn, wider = (
+        np.exp(record[start : start + N_LEVELS])
+        for name in (group, _WIDER[group])
+        for start in [RECORD_NAMES.index(f"{name}_{SEVERITIES[0]}")]
+    )
+    counts = drawn * (n_tickets + _NARROW) - _NARROW * wider
+    return np.asarray(np.clip(counts / n_tickets, 0.0, 1.0), dtype=np.float64)
 
 
 def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> Floats:

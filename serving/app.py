@@ -145,7 +145,7 @@ def _suggest_one(context: Context) -> SuggestionEntry:
 
 def _answered(context: Context, suggester: Suggester, query: Query, *, prefix: str) -> SuggestionEntry:
     try:
-        example = suggester.example(query.ticket)
+        example = suggester.example(query.ticket, by_token=query.explain)
     except PrecedentError as error:
         raise _within(prefix, error) from None
     return SuggestionEntry(

@@ -1,6 +1,6 @@
-"""Why a category, a severity or a target was answered: what each word and field of the ticket adds to its score.
+"""Why a category, a severity or a target was answered: words and fields, nearest cases, what would change it.
 
-The heads are linear, so the shares are exact. What the embedding adds belongs to no word, and is left out.
+The heads and the second stage of severity are linear, so every share is exact.
 """
 
 from __future__ import annotations
@@ -11,77 +11,98 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from features.feature_space import Example, FeatureSpace
-from features.sparse_rows import TermWeights
-from features.ticket import SEVERITIES, Severity
-from serving.heads import LinearHead
+from features.feature_space import Example
+from serving.explain_cases import labelled_cases
+from serving.explain_changes import Asked, Retell, risk_line, word_line
+from serving.explain_severity import Neutral, Told, context_shares, towards
+from serving.explain_words import Evidence
+from serving.near_cases import NearCases, may_see
+from serving.neighbours import Neighbours
 from serving.schemas import SeverityAnswer, TargetAnswer
-from serving.severity_model import N_HEADS, SecondStage, SeverityModel
+from serving.severity_model import N_HEADS, SeverityModel, stage_inputs
 from serving.target_model import TargetModel
 from serving.triage import Prediction, Triage
 
 MAX_REASONS = 5
 _MAX_SHOWN = 80
+_LEAST = 1e-6  # what is less is rounding
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a ticket gives the heads, by word and by field.
+class Surroundings:
+    """What reasons need besides the ticket.
 
-    ``structured`` has the value of each structured column: ndarray of float64, shape (n_structured,).
+    Attributes
+    ----------
+    groups : frozenset of str or None
+        Access groups of the caller; None sees everything.
+    nobodys_record : ndarray of float64, shape (len(RECORD_NAMES),)
+        The past record of a ticket of which neither product, customer nor reporter is known.
+    retell : callable
+        Predicts the ticket with other texts, all else equal.
     """
 
-    terms: TermWeights
-    names: tuple[str, ...]
-    structured: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, space: FeatureSpace, example: Example) -> Evidence:
-        """Take an example apart."""
-        return cls(
-            terms=space.vectorizer.take_apart(example.text),
-            names=space.structured.names,
-            structured=space.structured.transform([example.ticket])[0].astype(np.float64) * space.structured_weight,
-        )
-
-    def contributions(self, head: LinearHead, outputs: NDArray[np.float64]) -> dict[str, float]:
-        """What each word, phrase and field adds to ``head.scores @ outputs``.
-
-        Parameters
-        ----------
-        outputs : ndarray of float64, shape (n_outputs,)
-            Factor of each of the head's scores; a single 1 picks a score.
-        """
-        phrases = self.terms.contributions(head.sparse_weights, outputs)
-        found = {_label(phrase): share for phrase, share in phrases.items()}
-        # The structured columns are the last of the dense ones: the embedding comes before them.
-        n_dense = len(head.dense_weights) - len(self.names)
-        for column in np.flatnonzero(self.structured).tolist():
-            weights = head.dense_weights[n_dense + column]
-            found[self.names[column]] = float(self.structured[column] * (weights @ outputs))
-        return found
+    near: NearCases
+    groups: frozenset[str] | None
+    nobodys_record: NDArray[np.float64]
+    retell: Retell
 
 
-def explained(triage: Triage, example: Example, prediction: Prediction) -> Prediction:
+def explained(triage: Triage, example: Example, prediction: Prediction, around: Surroundings) -> Prediction:
     """The same prediction with the reasons of each of its answers."""
-    evidence = Evidence.of(triage.space, example)
+    explainer = _Explainer(
+        triage, example, around, Evidence.of(triage.space, example), around.near.neighbours(triage.targets)
+    )
     return replace(
         prediction,
-        category=_with_target_reasons(evidence, triage.category, prediction.category),
-        severity=_with_severity_reasons(evidence, triage.severity, prediction.severity),
-        targets={
-            name: _with_target_reasons(evidence, triage.targets[name], answer)
-            for name, answer in prediction.targets.items()
-        },
+        category=explainer.target(triage.category, prediction.category),
+        severity=explainer.severity(triage.severity, prediction.severity),
+        targets={name: explainer.target(triage.targets[name], answer) for name, answer in prediction.targets.items()},
     )
 
 
-def _with_target_reasons(evidence: Evidence, model: TargetModel | None, answer: TargetAnswer) -> TargetAnswer:
-    if model is None:
-        return answer
-    outputs = np.zeros(len(model.classes))
-    outputs[_explained_classes(model, answer)] = 1.0
-    return answer.model_copy(update={"why": _strongest(evidence.contributions(model.head, outputs))})
+@dataclass(frozen=True, slots=True)
+class _Explainer:
+    """One ticket, taken apart once for all of its answers."""
+
+    triage: Triage
+    example: Example
+    around: Surroundings
+    evidence: Evidence
+    neighbours: Neighbours
+
+    def target(self, model: TargetModel | None, answer: TargetAnswer) -> TargetAnswer:
+        if model is None:
+            return answer
+        classes = _explained_classes(model, answer)
+        outputs = np.zeros(len(model.classes))
+        outputs[classes] = 1.0
+        words = _strongest(self.evidence.shares(model.head, outputs).named)
+        cases = labelled_cases(model, classes, self.around.near, self.neighbours, self.around.groups)
+        return answer.model_copy(update={"why": [*words, *cases]})
+
+    def severity(self, model: SeverityModel | None, answer: SeverityAnswer) -> SeverityAnswer:
+        level = answer.value or answer.most_likely
+        if model is None or level is None:
+            return answer
+        rows = self.triage.space.transform([self.example])
+        [inputs] = stage_inputs(model.head.scores(rows), rows, self.neighbours)
+        pull = towards(level, model.stage.weights) * model.stage.by_scale
+        words = self.evidence.shares(model.head, pull[:N_HEADS]).named
+        neutral = Neutral(self.around.nobodys_record)
+        context = context_shares(self.example, level, inputs, neutral, model.stage, self._told()).named
+        why = _strongest({**words, **context})
+        # Where nothing was answered, nothing would change.
+        if answer.value is not None:
+            asked = Asked(self.example, self.evidence, inputs, answer.value, self.around.retell)
+            changes = (risk_line(self.triage, model, asked), word_line(model, asked, words))
+            why += [line for line in changes if line is not None]
+        return answer.model_copy(update={"why": why})
+
+    def _told(self) -> Told:
+        groups = self.around.groups
+        # Which tickets a record is made of is not kept: to whom some are hidden, none is told of.
+        return Told(votes=all(may_see(entry, groups) for entry in self.around.near.entries), records=groups is None)
 
 
 def _explained_classes(model: TargetModel, answer: TargetAnswer) -> list[int]:
@@ -91,34 +112,10 @@ def _explained_classes(model: TargetModel, answer: TargetAnswer) -> list[int]:
     return [model.classes.index(answer.first_guess.value)] if answer.first_guess is not None else []
 
 
-def _with_severity_reasons(evidence: Evidence, model: SeverityModel | None, answer: SeverityAnswer) -> SeverityAnswer:
-    level = answer.value or answer.most_likely
-    if model is None or level is None:
-        return answer
-    return answer.model_copy(
-        update={"why": _strongest(evidence.contributions(model.head, towards(level, model.stage)))}
-    )
-
-
-def towards(level: Severity, stage: SecondStage) -> NDArray[np.float64]:
-    """Factors of the heads' scores that add up to what speaks for a level, against the average of the levels.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
-    """
-    heads = stage.weights[:N_HEADS] * stage.by_scale[:N_HEADS, None]
-    return np.asarray(heads[:, SEVERITIES.index(level)] - heads.mean(axis=1), dtype=np.float64)
-
-
-def _strongest(contributions: Mapping[str, float]) -> list[str]:
+def _strongest(shares: Mapping[str, float]) -> list[str]:
     """The names that add most, without those that add nothing; ties by name."""
-    order = sorted(contributions.items(), key=lambda item: (-item[1], item[0]))
-    return [_cut(name) for name, share in order[:MAX_REASONS] if share > 0]
-
-
-def _label(phrase: str) -> str:
-    return f'{"phrase" if " " in phrase else "word"} "{phrase}"'
+    order = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+    return [_cut(name) for name, share in order[:MAX_REASONS] if share > _LEAST]
 
 
 def _cut(name: str) -> str:

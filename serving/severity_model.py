@@ -35,7 +35,7 @@ N_INPUTS = len(INPUT_NAMES)
 _LEVELS = tuple(str(level) for level in SEVERITIES)
 MOST = 3.0
 _VOTE_TEMPERATURE = 0.1
-_LEAST_SHARE = 0.02
+LEAST_SHARE = 0.02
 
 Floats = NDArray[np.float64]
 
@@ -139,7 +139,7 @@ def stage_inputs(scores: NDArray[np.floating], rows: FeatureRows, neighbours: Ne
     return np.hstack(
         [
             np.asarray(scores, dtype=np.float64).reshape(len(rows), N_HEADS),
-            np.log(shares + _LEAST_SHARE),
+            np.log(shares + LEAST_SHARE),
             nearest_cosine(neighbours)[:, None],
             rows.context,
         ]

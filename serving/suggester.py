@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.case_entries import CaseEntry
 from features.case_index import Candidate, CaseFilter, CaseIndex
@@ -24,14 +25,13 @@ from features.runbook_index import RunbookIndex
 from features.text import model_text
 from features.ticket import Case, LinkType, Ticket
 from serving.collapse import collapse
-from serving.explain import explained
-from serving.neighbours import N_NEIGHBOURS, Neighbours
+from serving.explain import Surroundings, explained
+from serving.near_cases import NearCases, may_see
 from serving.ranking import MAX_CANDIDATES, Pool, Ranker
 from serving.reasons import Asked, case_reasons
 from serving.resolutions import ResolvedNote, resolutions
 from serving.schemas import RelatedOpen, ResolutionAnswer, RunbookAnswer, SimilarCase, Suggestion
-from serving.severity_model import SEVERITY
-from serving.triage import CATEGORY, Prediction, Triage
+from serving.triage import Prediction, Triage
 
 MAX_RELATED_OPEN = 5
 MAX_RUNBOOKS = 3
@@ -107,7 +107,7 @@ class Suggester:
         HistoryUnavailable
             If the cases to show cannot be read.
         """
-        return self.answer(self.example(query.ticket), query)
+        return self.answer(self.example(query.ticket, by_token=query.explain), query)
 
     def answer(self, example: Example, query: Query) -> Suggestion:
         """Answer an example of :meth:`example`, for callers that keep what was masked; raises as :meth:`suggest`."""
@@ -117,13 +117,15 @@ class Suggester:
         shown = self._shown(example, visible, now)
         permitted, n_hidden = shown, 0
         if query.access_groups is not None:
-            n_hidden = sum(not _may_see(case.entry, query.access_groups) for case in shown)
+            n_hidden = sum(not may_see(case.entry, query.access_groups) for case in shown)
             if n_hidden:
                 # Searched again, so that what is hidden does not take the place of what may be seen.
                 permitted = self._shown(example, replace(visible, access_groups=query.access_groups), now)
-        prediction = self.predict(example)
+        near = self._near(example)
+        prediction = self._predict(example, near)
         if query.explain:
-            prediction = explained(self.triage, example, prediction)
+            around = self._surroundings(example, near, query.access_groups)
+            prediction = explained(self.triage, example, prediction, around)
         resolved = collapse([case for case in permitted if case.entry.is_resolved])
         open_cases = collapse([case for case in permitted if not case.entry.is_resolved])[:MAX_RELATED_OPEN]
         best = resolved[: max(query.top_k, _VOTING_CASES)]
@@ -150,31 +152,35 @@ class Suggester:
             notes=[],
         )
 
-    def example(self, ticket: Ticket) -> Example:
-        """Mask a ticket, bound it, and embed its model text."""
+    def example(self, ticket: Ticket, *, by_token: bool = False) -> Example:
+        """Mask a ticket, bound it, and embed its model text; ``by_token`` for reasons, where the encoder can tell."""
         masked = self._intake.prepare_ticket(ticket)
+        return self._embedded(masked, self.index.record(masked, at=_created(masked)), by_token=by_token)
+
+    def _embedded(self, masked: Ticket, record: NDArray[np.float64], *, by_token: bool = False) -> Example:
         text = model_text(masked)
-        record = self.index.record(masked, at=_created(masked))
-        return Example(masked, text, self.encoder.encode([text.text])[0], record)
+        tokens = self.encoder.token_vectors(text.text) if by_token else None
+        vector = self.encoder.encode([text.text])[0] if tokens is None else tokens.embedding
+        return Example(masked, text, vector, record, tokens)
 
     def predict(self, example: Example) -> Prediction:
         """Category, severity and further targets of an example."""
-        return self.triage.predict([example], self._neighbours(example))[0]
+        return self._predict(example, self._near(example))
 
-    def _neighbours(self, example: Example) -> Neighbours:
-        """The nearest cases with their labels, whoever may see them: a vote shows nothing of a case."""
-        own = CaseFilter(exclude_ids=_own_id(example.ticket))
-        row_ids, cosines = self.index.nearest(example.vector, N_NEIGHBOURS, own)
-        # A case that was erased since is in the cosines, and not among the entries.
-        entries = {entry.row_id: entry for entry in self.index.entries(row_ids.tolist())}
-        held = [i for i, row in enumerate(row_ids.tolist()) if row in entries]
-        found = [entries[row_ids.item(i)] for i in held]
-        labels: dict[str, list[str | None]] = {
-            CATEGORY: [entry.category for entry in found],
-            SEVERITY: [None if entry.severity is None else str(entry.severity) for entry in found],
-        }
-        labels |= {name: [entry.targets.get(name) for entry in found] for name in self.triage.targets}
-        return Neighbours(cosines[held][None], np.arange(len(held))[None], labels)
+    def _predict(self, example: Example, near: NearCases) -> Prediction:
+        return self.triage.predict([example], near.neighbours(self.triage.targets))[0]
+
+    def _near(self, example: Example) -> NearCases:
+        return NearCases.of(self.index, example.vector, CaseFilter(exclude_ids=_own_id(example.ticket)))
+
+    def _surroundings(self, example: Example, near: NearCases, groups: frozenset[str] | None) -> Surroundings:
+        nobody = Ticket(id=example.ticket.id)
+        return Surroundings(
+            near=near,
+            groups=groups,
+            nobodys_record=self.index.record(nobody, at=_created(example.ticket)),
+            retell=lambda ticket: self.predict(self._embedded(ticket, example.record)),
+        )
 
     def _as_stored(self, where: CaseFilter) -> CaseFilter:
         """A filter with its labels as cases have them: evened out, and a name that had to be masked as a pseudonym."""
@@ -258,10 +264,6 @@ def _created(ticket: Ticket) -> float:
 
 def _own_id(ticket: Ticket) -> frozenset[str]:
     return frozenset({ticket.id}) if ticket.id is not None else frozenset()
-
-
-def _may_see(entry: CaseEntry, groups: frozenset[str]) -> bool:
-    return entry.access_group is None or entry.access_group in groups
 
 
 def _related_open(ranked: RankedCase, cases: Mapping[int, StoredCase]) -> RelatedOpen:

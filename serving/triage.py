@@ -143,7 +143,7 @@ class Triage:
         blocked = unread or ("unlike_history" if novel else None)
         return Prediction(
             category=self._answer_target(self.category, category, blocked),
-            severity=self._answer_severity(severity, unread),
+            severity=self.answer_severity(severity, unread),
             targets={
                 name: self._answer_target(self.targets[name], values, blocked) for name, values in targets.items()
             },
@@ -170,7 +170,8 @@ class Triage:
             parents=model.parents,
         )
 
-    def _answer_severity(self, probabilities: NDArray[np.float64] | None, blocked: str | None) -> SeverityAnswer:
+    def answer_severity(self, probabilities: NDArray[np.float64] | None, blocked: str | None = None) -> SeverityAnswer:
+        """The answer for probabilities of sev1 to sev4, shape (4,); ``blocked`` is a reason not to give one."""
         model = self.severity
         if model is None or probabilities is None:
             return SeverityAnswer(

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from features.encoder import MAX_TOKENS, HashingEncoder, OnnxEncoder
+from features.encoder import EMBEDDING, MAX_TOKENS, TOKENS, HashingEncoder, OnnxEncoder
 from features.encoder_card import FORMAT_VERSION, EncoderCard, read_card, write_card
 from features.errors import EncoderRefused
 from features.files import file_sha256, new_folder
@@ -52,8 +52,8 @@ def export_encoder(name_or_folder: str, encoders_dir: Path) -> Path:
     Returns
     -------
     Path
-        A folder for :func:`features.encoder.load_encoder`. When it exists and passes its checks, torch is not
-        imported.
+        A folder for :func:`features.encoder.load_encoder`. When it exists, passes its checks and is of the present
+        format, torch is not imported; one of an older format is exported again, with the same vectors.
 
     Raises
     ------
@@ -65,6 +65,9 @@ def export_encoder(name_or_folder: str, encoders_dir: Path) -> Path:
         return HashingEncoder().save(encoders_dir)
     source = _read_source(name_or_folder)
     folder = encoders_dir / source.fingerprint
+    if folder.exists() and read_card(folder).format < FORMAT_VERSION:
+        # Releases have a copy of their own.
+        shutil.rmtree(folder)
     if not folder.exists():
         # Another process may export the same weights meanwhile; its folder is as good.
         with contextlib.suppress(FileExistsError), new_folder(folder) as tmp:
@@ -183,8 +186,10 @@ def _load_model(source: _Source) -> Any:
 
 
 def _trace(model: Any, path: Path) -> None:
-    """Write the graph: token ids and mask in, unit vectors out; batch and length are free."""
+    """Write the graph: token ids and mask in, unit vectors out, and what they are the mean of; both sizes are free."""
     import torch
+
+    outputs = [EMBEDDING, TOKENS] if _pools_by_mean(model) else [EMBEDDING]
 
     class UnitEmbedding(torch.nn.Module):  # type: ignore[misc]  # torch is Any here
         def __init__(self) -> None:
@@ -193,12 +198,13 @@ def _trace(model: Any, path: Path) -> None:
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             out = self.model({"input_ids": input_ids, "attention_mask": attention_mask})
-            return torch.nn.functional.normalize(out["sentence_embedding"], dim=1)
+            embedding = torch.nn.functional.normalize(out["sentence_embedding"], dim=1)
+            return (embedding, out["token_embeddings"])[: len(outputs)]
 
     token_ids = torch.full((2, 7), 5, dtype=torch.long)
     mask = torch.ones_like(token_ids)
     mask[1, 5:] = 0
-    tokens = {0: "batch", 1: "tokens"}
+    free = {0: "batch", 1: "n_tokens"}
     with warnings.catch_warnings(), torch.no_grad():
         # The tracer warns of branches on shapes; the parity check is what tells whether one of them matters.
         warnings.simplefilter("ignore")
@@ -208,11 +214,21 @@ def _trace(model: Any, path: Path) -> None:
             (token_ids, mask),
             str(path),
             input_names=["input_ids", "attention_mask"],
-            output_names=["embedding"],
-            dynamic_axes={"input_ids": tokens, "attention_mask": tokens, "embedding": {0: "batch"}},
+            output_names=outputs,
+            dynamic_axes={"input_ids": free, "attention_mask": free, EMBEDDING: {0: "batch"}, TOKENS: free},
             opset_version=_OPSET,
             dynamo=False,
         )
+
+
+def _pools_by_mean(model: Any) -> bool:
+    """Whether an embedding is the mean of the vectors of its tokens, but for its length."""
+    names = [type(module).__name__ for module in model]
+    return (
+        names[:2] == ["Transformer", "Pooling"]
+        and set(names[2:]) <= {"Normalize"}
+        and getattr(model[1], "pooling_mode", None) == "mean"
+    )
 
 
 def _check_parity(model: Any, encoder: OnnxEncoder, source: _Source) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from features.case_index import CaseFilter
-from features.feature_space import FeatureRows
+from features.feature_space import Example, FeatureRows
 from features.release import load_release
 from features.settings import load_settings
 from features.sources.base import Row
@@ -97,8 +97,12 @@ def seen(suggester: Suggester, tickets: list[Ticket]) -> tuple[FeatureRows, Neig
     """What the models see of tickets: their features, and the nearest cases that the service finds for each."""
     examples = [suggester.example(ticket) for ticket in tickets]
     return suggester.triage.space.transform(examples), together(
-        [suggester._neighbours(example) for example in examples]
+        [neighbours_of(suggester, example) for example in examples]
     )
+
+
+def neighbours_of(suggester: Suggester, example: Example) -> Neighbours:
+    return suggester._near(example).neighbours(suggester.triage.targets)
 
 
 def together(each: list[Neighbours]) -> Neighbours:
@@ -161,7 +165,7 @@ def test_a_greeting_changes_no_sure_answer(suggester: Suggester, tickets: list[T
 
 def test_a_ticket_alone_gets_what_it_gets_among_a_hundred(suggester: Suggester, tickets: list[Ticket]):
     examples = [suggester.example(ticket) for ticket in tickets[:100]]
-    alone = [suggester._neighbours(example) for example in examples]
+    alone = [neighbours_of(suggester, example) for example in examples]
     among = suggester.triage.predict(examples, together(alone))
     assert among == [suggester.predict(example) for example in examples]
     order = random.Random(0).sample(range(len(examples)), len(examples))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,19 +11,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.case_entries import CaseEntry
 from features.feature_space import Example, FeatureSpace
 from features.ngrams import NgramVectorizer
+from features.past_record import Counted, PastRecord, Who, empty_record
 from features.structured import StructuredColumns
 from features.text import ModelText
-from features.ticket import SEVERITIES, Severity, Ticket
+from features.ticket import SEVERITIES, FixOutcome, Severity, Ticket
+from features.token_vectors import TokenVectors
 from serving.decision import Thresholds
-from serving.explain import MAX_REASONS, Evidence, explained, towards
+from serving.explain import MAX_REASONS, Surroundings, explained
+from serving.explain_cases import MAX_CASES
+from serving.explain_severity import Neutral, Told, context_shares, towards
+from serving.explain_words import Evidence
 from serving.heads import LinearHead
-from serving.neighbours import Neighbours, Vote
+from serving.near_cases import NearCases
+from serving.neighbours import Vote
 from serving.parents import Parent
-from serving.severity_model import N_HEADS, N_INPUTS, SecondStage, SeverityModel
+from serving.severity_model import N_HEADS, N_INPUTS, SecondStage, SeverityModel, stage_inputs
 from serving.target_model import TargetModel
-from serving.triage import Triage
+from serving.triage import Prediction, Triage
 from training.params import DEFAULT_COSTS
 
 TEXTS = [
@@ -38,8 +47,8 @@ RANDOM = np.random.default_rng(7)
 DIMENSION = 4
 
 
-# Nobody is near: what a neighbour adds belongs to no word.
-ALONE = Neighbours(np.empty((1, 0), np.float32), np.empty((1, 0), np.int64), {})
+NOBODY = NearCases((), np.empty(0, np.float32))
+ALONE = NOBODY.neighbours(["team"])
 
 
 def asked_text(text: str) -> ModelText:
@@ -63,20 +72,71 @@ def head(where: FeatureSpace, n_outputs: int) -> LinearHead:
     return LinearHead(sparse.astype(np.float32), dense.astype(np.float32), np.zeros(n_outputs, np.float32))
 
 
-def example(text: str, product: str | None = "edge") -> Example:
-    return Example(Ticket(product=product), asked_text(text), np.zeros(DIMENSION, np.float32))
+def example(text: str, product: str | None = "edge", tokens: TokenVectors | None = None) -> Example:
+    vector = np.zeros(DIMENSION, np.float32) if tokens is None else tokens.embedding
+    return Example(Ticket(subject=text, product=product), asked_text(text), vector, tokens=tokens)
+
+
+def tokens_of(text: str) -> TokenVectors:
+    """A token for every two characters within a word, one for each blank, and one at either end."""
+    spans = [match.span() for match in re.finditer(r"\w{1,2}|\s", asked_text(text).text)]
+    spans = [(0, 0), *spans, (0, 0)]
+    vectors = RANDOM.standard_normal((len(spans), DIMENSION)).astype(np.float32)
+    mean = vectors.mean(axis=0)
+    return TokenVectors.of(mean / np.linalg.norm(mean), np.array(spans), vectors)
+
+
+def told_of(
+    model: Triage, asked: Example, near: NearCases = NOBODY, groups: frozenset[str] | None = None
+) -> Prediction:
+    def predict(example: Example) -> Prediction:
+        return model.predict([example], near.neighbours(model.targets))[0]
+
+    around = Surroundings(
+        near,
+        groups,
+        empty_record(),
+        lambda ticket: predict(replace(asked, ticket=ticket, text=asked_text(ticket.subject), tokens=None)),
+    )
+    return explained(model, asked, predict(asked), around)
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join), st.sampled_from(["edge", "hub", "other", None]))
-def test_contributions_add_up_to_the_score_without_the_embedding(text: str, product: str | None):
+def test_shares_add_up_to_the_score(text: str, product: str | None):
     where = space()
     scores = head(where, 3)
-    asked = example(text, product)
+    asked = example(text, product, tokens_of(text))
     outputs = np.array([0.5, 0.0, -2.0])
-    shares = Evidence.of(where, asked).contributions(scores, outputs)
+    shares = Evidence.of(where, asked).shares(scores, outputs)
     expected = float(scores.scores(where.transform([asked]))[0] @ outputs)
-    assert sum(shares.values()) == pytest.approx(expected, abs=1e-4)
-    assert {name for name in shares if name.startswith("word")} == {f'word "{word}"' for word in text.lower().split()}
+    assert sum(shares.named.values()) + shares.rest == pytest.approx(expected, abs=1e-4)
+    assert {name for name in shares.named if name.startswith("word")} == {f'word "{w}"' for w in text.lower().split()}
+
+
+def test_a_word_has_the_shares_of_its_tokens():
+    where = space()
+    nothing = np.zeros((where.vectorizer.n_columns, 1), np.float32)
+    asked = example("login fails login", None, tokens_of("login fails login"))
+    assert asked.tokens is not None
+    dense = RANDOM.standard_normal((DIMENSION + 2, 1)).astype(np.float32)
+    shares = Evidence.of(where, asked).shares(LinearHead(nothing, dense, np.zeros(1, np.float32)), np.ones(1))
+    by_token = (asked.tokens.vectors @ dense[:DIMENSION, 0]).tolist()
+    # Ends, lo gi n, a blank, fa il s, a line end, lo gi n.
+    assert shares.named['word "login"'] == pytest.approx(sum(by_token[1:4] + by_token[9:12]))
+    assert shares.named['word "fails"'] == pytest.approx(sum(by_token[5:8]))
+    assert shares.rest == pytest.approx(by_token[0] + by_token[4] + by_token[8] + by_token[12])
+
+
+def test_without_tokens_the_embedding_is_in_no_word():
+    where = space()
+    scores = head(where, 2)
+    tokens = tokens_of("login fails")
+    known, unknown = (
+        Evidence.of(where, replace(example("login fails", "edge", tokens), tokens=found)).shares(scores, np.ones(2))
+        for found in (tokens, None)
+    )
+    assert sum(known.named.values()) + known.rest == pytest.approx(sum(unknown.named.values()) + unknown.rest)
+    assert unknown.rest == pytest.approx(float(tokens.embedding @ scores.dense_weights[:DIMENSION].sum(axis=1)))
 
 
 def test_characters_count_for_the_word_that_they_lie_in():
@@ -115,7 +175,7 @@ def test_severity_counts_what_lifts_the_level_above_the_others(level: Severity):
     scores, weights = RANDOM.standard_normal(N_HEADS), RANDOM.standard_normal((N_INPUTS, len(SEVERITIES)))
     by_level = scores @ weights[:N_HEADS]
     others = np.delete(by_level, SEVERITIES.index(level))
-    share = scores @ towards(level, weights)
+    share = scores @ towards(level, weights)[:N_HEADS]
     assert share == pytest.approx(by_level[SEVERITIES.index(level)] - by_level.mean())
     assert np.sign(share) == np.sign(by_level[SEVERITIES.index(level)] - others.mean())
     # A softmax does not change when every level gains the same, and nor do reasons.
@@ -150,11 +210,11 @@ def test_the_strongest_words_and_fields_are_named():
     model = triage()
     asked = example("audience mismatch of a saml login")
     [plain] = model.predict([asked], ALONE)
-    told = explained(model, asked, plain)
+    told = told_of(model, asked)
     assert told.category.value == "login"
     assert told.category.why == told.targets["team"].why == ['word "audience"', "product=edge"]
     assert told.severity.why is not None
-    assert 0 < len(told.severity.why) <= MAX_REASONS
+    assert 0 < sum(not reason.startswith(("would", "without")) for reason in told.severity.why) <= MAX_REASONS
     assert (plain.category.why, plain.severity.why, plain.targets["team"].why) == (None, None, None)
 
 
@@ -163,7 +223,7 @@ def test_an_abstention_tells_of_the_most_likely_class():
     assert model.category is not None
     unsure = replace(model, category=replace(model.category, thresholds=Thresholds(suggest=None, automate=None)))
     asked = example("audience mismatch of a saml login")
-    told = explained(unsure, asked, unsure.predict([asked], ALONE)[0])
+    told = told_of(unsure, asked)
     assert told.category.value is None
     assert told.category.why == ['word "audience"', "product=edge"]
 
@@ -171,7 +231,7 @@ def test_an_abstention_tells_of_the_most_likely_class():
 def test_what_was_not_trained_has_no_reasons():
     model = replace(triage(), category=None, severity=None, targets={})
     asked = example("audience mismatch")
-    told = explained(model, asked, model.predict([asked], ALONE)[0])
+    told = told_of(model, asked)
     assert (told.category.why, told.severity.why, told.targets) == (None, None, {})
 
 
@@ -184,7 +244,7 @@ def test_a_long_word_is_cut():
     category = replace(model.category, head=replace(model.category.head, sparse_weights=ones))
     model = replace(model, space=where, category=category, severity=None, targets={})
     asked = example(f"{text} {text}", None)
-    told = explained(model, asked, model.predict([asked], ALONE)[0])
+    told = told_of(model, asked)
     assert told.category.why is not None
     assert max(len(reason) for reason in told.category.why) <= 81
 
@@ -195,7 +255,116 @@ def test_a_parent_is_explained_by_what_speaks_for_all_of_its_labels():
     parent = Parent("all", 1, (0, 1))
     unsure = replace(model.category, parents=(parent,), thresholds=Thresholds(suggest=0.999999, automate=None))
     model, asked = replace(model, category=unsure), example("audience mismatch")
-    [plain] = model.predict([asked], ALONE)
-    told = explained(model, asked, plain)
+    told = told_of(model, asked)
     assert told.category.value == "all"
     assert told.category.why == ['word "audience"', "product=edge"]
+
+
+def entry(
+    number: int, category: str | None, group: str | None = None, **other: Mapping[str, str] | Severity
+) -> CaseEntry:
+    values = {
+        "row_id": number,
+        "change": number,
+        "id": f"TCK-{number}",
+        "system": "default",
+        "created_at": 0.0,
+        "resolved_at": 1.0,
+        "is_resolved": True,
+        "product": None,
+        "customer": None,
+        "category": category,
+        "targets": {},
+        "severity": None,
+        "outcome": FixOutcome.UNKNOWN,
+        "access_group": group,
+        "language": None,
+        "duplicate_of": (),
+        "subject_length": 1,
+        "text_length": 1,
+    }
+    return CaseEntry(**{**values, **other})  # type: ignore[arg-type]
+
+
+def near_cases(*entries: CaseEntry) -> NearCases:
+    return NearCases(entries, np.linspace(0.9, 0.5, len(entries), dtype=np.float32))
+
+
+def test_the_nearest_cases_of_the_answer_follow_the_words():
+    near = near_cases(
+        entry(1, "login", "secret"), entry(2, "exports"), entry(3, "login"), entry(4, "LOGIN ", "own"), entry(5, None)
+    )
+    model = triage()
+    assert model.category is not None
+    cleaned = replace(model, category=replace(model.category, sources={"LOGIN ": "login"}))
+    asked = example("audience mismatch of a saml login")
+    seen = told_of(cleaned, asked, near, frozenset({"own"})).category
+    assert seen.value == "login"
+    words = ['word "audience"', "product=edge"]
+    assert seen.why == [*words, "case TCK-3 (login, cosine 0.70)", "case TCK-4 (login, cosine 0.60)"]
+    everything = told_of(cleaned, asked, near).category.why
+    assert everything == [*words, "case TCK-1 (login, cosine 0.90)", *seen.why[2:]]
+    assert told_of(cleaned, asked, near, frozenset()).category.why == seen.why[:3]
+
+
+def test_few_cases_are_named_and_those_of_a_target_by_its_own_labels():
+    near = near_cases(*(entry(number, None, targets={"team": "login"}) for number in range(9)))
+    model = triage()
+    team = replace(model.targets["team"], name="team")
+    told = told_of(replace(model, targets={"team": team}), example("audience mismatch of login"), near)
+    assert told.category.why == ['word "audience"', "product=edge"]
+    assert told.targets["team"].why is not None
+    assert [reason.split(" ")[1] for reason in told.targets["team"].why[2:]] == ["TCK-0", "TCK-1", "TCK-2"][:MAX_CASES]
+
+
+@pytest.mark.parametrize("level", SEVERITIES)
+def test_shares_of_a_level_add_up_to_what_sets_it_apart_from_a_neutral_ticket(level: Severity):
+    model = triage()
+    assert model.severity is not None
+    ann = Who("edge", None, "ann")
+    past = PastRecord()
+    for number in range(9):
+        past.add(Counted(ann, level=1, at=float(number)))
+    tokens = tokens_of("login fails everywhere")
+    asked = replace(example("login fails everywhere", tokens=tokens), record=past.features(ann, at=10.0))
+    near = near_cases(*(entry(number, None, severity=Severity.SEV2) for number in range(5)))
+    rows = model.space.transform([asked])
+    [inputs] = stage_inputs(model.severity.head.scores(rows), rows, near.neighbours([]))
+    neutral = Neutral(past.features(Who(None, None, None), at=10.0))
+    pull = towards(level, model.severity.stage.weights)
+    words = Evidence.of(model.space, asked).shares(model.severity.head, pull[:N_HEADS])
+    context = context_shares(asked, level, inputs, neutral, pull, Told())
+    total = sum(words.named.values()) + words.rest + sum(context.named.values()) + context.rest
+    by_level = (inputs - np.concatenate([np.zeros(N_HEADS), neutral.inputs()])) @ model.severity.stage.weights
+    assert total == pytest.approx(by_level[SEVERITIES.index(level)] - by_level.mean(), abs=1e-4)
+    is_sev2 = level is Severity.SEV2
+    assert ("the reporter's past tickets were mostly sev2" in context.named) == is_sev2
+    assert ("the nearest cases are mostly sev2" in context.named) == is_sev2
+    # Nobody knows of a customer: what stands for one is the product's.
+    assert {name for name in context.named if "past" in name} - {"the reporter's past tickets were mostly sev2"} == (
+        {"the product's past tickets"} | (set() if is_sev2 else {"the reporter's past tickets"})
+    )
+    hidden = context_shares(asked, level, inputs, neutral, pull, Told(votes=False, records=False))
+    assert not [name for name in hidden.named if "nearest" in name or "past" in name]
+    assert sum(hidden.named.values()) + hidden.rest == pytest.approx(sum(context.named.values()) + context.rest)
+
+
+def test_whom_some_near_case_is_hidden_from_is_told_of_no_case_and_of_no_record():
+    model = triage()
+    assert model.severity is not None
+    # Past tickets and near cases of a level are all that speaks for it.
+    weights = np.zeros((N_INPUTS, len(SEVERITIES)))
+    for level in range(len(SEVERITIES)):
+        weights[N_HEADS + level, level] = weights[N_HEADS + len(SEVERITIES) + 1 + level, level] = 1.0
+    model = replace(model, severity=replace(model.severity, stage=SecondStage(weights, np.array([0.0, 9.0, 0.0, 0.0]))))
+    past = PastRecord()
+    past.add(Counted(Who("edge", None, "ann"), level=1, at=0.0))
+    asked = replace(example("audience mismatch"), record=past.features(Who("edge", None, "ann"), at=0.0))
+    near = near_cases(entry(1, None, "secret", severity=Severity.SEV2), entry(2, None, severity=Severity.SEV2))
+
+    def reasons(groups: frozenset[str] | None) -> list[str]:
+        return told_of(model, asked, near, groups).severity.why or []
+
+    assert reasons(None)[:2] == ["the nearest cases are mostly sev2", "the product's past tickets"]
+    assert reasons(frozenset({"secret"})) == ["the nearest cases are mostly sev2"]
+    assert reasons(frozenset()) == []

@@ -1,0 +1,53 @@
+"""The nearest cases of one ticket: who they are, what they are labelled, and who may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.case_entries import CaseEntry
+from features.case_index import CaseFilter, CaseIndex
+from serving.neighbours import N_NEIGHBOURS, Neighbours
+from serving.severity_model import SEVERITY
+from serving.triage import CATEGORY
+
+
+@dataclass(frozen=True, slots=True)
+class NearCases:
+    """The nearest cases of a ticket, whoever may see them: a vote shows nothing of a case.
+
+    Attributes
+    ----------
+    entries : tuple of CaseEntry, length k
+        Nearest first.
+    cosines : ndarray of float32, shape (k,)
+    """
+
+    entries: tuple[CaseEntry, ...]
+    cosines: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, index: CaseIndex, vector: NDArray[np.float32], where: CaseFilter) -> NearCases:
+        """Find the nearest cases that pass a filter."""
+        row_ids, cosines = index.nearest(vector, N_NEIGHBOURS, where)
+        # A case that was erased since is in the cosines, and not among the entries.
+        entries = {entry.row_id: entry for entry in index.entries(row_ids.tolist())}
+        held = [i for i, row in enumerate(row_ids.tolist()) if row in entries]
+        return cls(tuple(entries[row_ids.item(i)] for i in held), cosines[held])
+
+    def neighbours(self, targets: Iterable[str]) -> Neighbours:
+        """The cases as the models see them, with their labels of category, severity and further targets."""
+        labels: dict[str, list[str | None]] = {
+            CATEGORY: [entry.category for entry in self.entries],
+            SEVERITY: [None if entry.severity is None else str(entry.severity) for entry in self.entries],
+        }
+        labels |= {name: [entry.targets.get(name) for entry in self.entries] for name in targets}
+        return Neighbours(self.cosines[None], np.arange(len(self.entries))[None], labels)
+
+
+def may_see(entry: CaseEntry, groups: frozenset[str] | None) -> bool:
+    """Whether a caller of these access groups may see a case; None sees everything."""
+    return groups is None or entry.access_group is None or entry.access_group in groups
