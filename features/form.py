@@ -30,7 +30,7 @@ FORM_NAMES: tuple[str, ...] = (
     "weekend",
 )
 
-_TRACE = Pattern(r"(?im)^\s*at [\w.$<>]+\(|traceback \(most recent call last\)|goroutine \d+ \[")
+_TRACE = Pattern(r"(?m)^at \S+[./]\S+( \S+)?$")  # as :mod:`features.traces` leaves it
 _EXCEPTION = Pattern(r"\w+(exception|error)\b", ignore_case=True)
 _BROKEN = Pattern(
     r"\b(crash\w*|corrupt\w*|data ?loss|lost data|los(es|ing) data|hangs?|hung|deadlock\w*|outage|out ?of ?memory|oom|"

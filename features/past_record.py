@@ -7,6 +7,7 @@ year; of a reporter the last weeks and all years are kept apart as well, since h
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,9 @@ from features.ticket import SEVERITIES, Outcome, Ticket
 N_LEVELS = len(SEVERITIES)
 _DAY = 86_400.0  # seconds
 _YEAR = 365 * _DAY
-_HALF_LIVES = {"reporter_lately": 20 * _DAY, "reporter_ever": 10 * _YEAR}
-"""Seconds after which a ticket counts half, for the groups where it is not a year."""
+_LATELY, _EVER = 20 * _DAY, 10 * _YEAR
+"""Half-lives of a reporter's last weeks and of all years; that of every other group is a year."""
+_FORGOTTEN = 20 * _LATELY  # one in a million is left
 
 # A group's shares are drawn towards those of the wider group by as many tickets; all tickets towards an even split.
 _EVEN, _PRODUCT, _NARROW = 4.0, 10.0, 4.0
@@ -63,7 +65,6 @@ class Who:
             if value is not None:
                 yield (name, value)
         if self.reporter is not None:
-            yield ("reporter_lately", self.reporter)
             yield ("reporter_ever", self.reporter)
         if self.reporter is not None and self.product is not None:
             yield ("reporter_and_product", self.reporter, self.product)
@@ -110,16 +111,24 @@ class PastRecord:
 
     def __init__(self) -> None:
         self._sums: dict[Key, Floats] = {}
+        # By reporter, in order of time. A sum of weights that double every few weeks would not keep older tickets: a
+        # new one's weight is beyond their last digit.
+        self._lately: dict[str, list[tuple[float, int]]] = {}
+        self._times: list[float] = []
 
     def add(self, ticket: Counted) -> None:
         """Count a ticket."""
+        insort(self._times, ticket.at)
         for key in ticket.who.groups():
             if key not in self._sums:
                 self._sums[key] = np.zeros(N_LEVELS)
             self._sums[key][ticket.level] += _weight(key, ticket.at)
+        if ticket.who.reporter is not None:
+            insort(self._lately.setdefault(ticket.who.reporter, []), (ticket.at, ticket.level))
 
     def remove(self, ticket: Counted) -> None:
         """Take back a ticket that was counted."""
+        del self._times[bisect_left(self._times, ticket.at)]
         for key in ticket.who.groups():
             sums = self._sums[key]
             weight = _weight(key, ticket.at)
@@ -128,12 +137,20 @@ class PastRecord:
             sums[sums < _LEAST * weight] = 0.0
             if not sums.any():
                 del self._sums[key]
+        if ticket.who.reporter is not None:
+            events = self._lately[ticket.who.reporter]
+            del events[bisect_left(events, (ticket.at, ticket.level))]
+            if not events:
+                del self._lately[ticket.who.reporter]
 
     def features(self, who: Who, *, at: float, without: Counted | None = None) -> Floats:
         """Log-shares of the levels in each group, and how many tickets stand behind them.
 
         Parameters
         ----------
+        at : float
+            Seconds since the epoch. Where something later is counted, that is the moment: nothing counts for more than
+            it is.
         without : Counted, optional
             A counted ticket to leave out: an earlier version of the one that is asked about.
 
@@ -142,8 +159,11 @@ class PastRecord:
         ndarray of float64, shape (len(RECORD_NAMES),)
         """
 
+        at = max(at, self._times[-1]) if self._times else at
+
         def counts(*key: str | None) -> Floats:
-            return self._counts(tuple(map(str, key)), at, without)
+            named = tuple(part for part in key if part is not None)
+            return self._counts(named, at, without) if len(named) == len(key) else np.zeros(N_LEVELS)
 
         every = _drawn(counts(), np.full(N_LEVELS, 1.0 / N_LEVELS), _EVEN)
         product = _drawn(counts("product", who.product), every, _PRODUCT)
@@ -154,7 +174,7 @@ class PastRecord:
             _drawn(found, reporter, _NARROW)
             for found in (
                 counts("reporter_and_product", who.reporter, who.product),
-                counts("reporter_lately", who.reporter),
+                self._counts_lately(who.reporter, at, without),
                 counts("reporter_ever", who.reporter),
             )
         ]
@@ -169,6 +189,15 @@ class PastRecord:
             sums = sums.copy()
             sums[without.level] = max(0.0, sums[without.level] - _weight(key, without.at))
         return np.asarray(sums / _weight(key, at), dtype=np.float64)
+
+    def _counts_lately(self, reporter: str | None, at: float, without: Counted | None) -> Floats:
+        counts = np.zeros(N_LEVELS)
+        events = self._lately.get(reporter, []) if reporter is not None else []
+        for known, level in events[bisect_left(events, (at - _FORGOTTEN, 0)) :]:
+            counts[level] += _decay(known - at, _LATELY)
+        if without is not None and events and without.who.reporter == reporter:
+            counts[without.level] = max(0.0, counts[without.level] - _decay(without.at - at, _LATELY))
+        return counts
 
 
 def empty_record() -> Floats:
@@ -224,13 +253,16 @@ def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> F
     events = [(ticket.at, True, i) for i, ticket in enumerate(counted) if ticket is not None]
     events += [(at.timestamp(), False, i) for i, ticket in enumerate(tickets) if (at := ticket.created_at) is not None]
     record, rows = PastRecord(), np.tile(empty_record(), (len(tickets), 1))
+    added: set[int] = set()
     # Of events at the same moment creations come first: what is known at that very moment was not known before.
     for moment, is_known, i in sorted(events):
         known = counted[i]
         if is_known and known is not None:
             record.add(known)
+            added.add(i)
         elif not is_known:
-            rows[i] = record.features(Who.of(tickets[i]), at=moment)
+            # A clock that went back can resolve a ticket before its creation.
+            rows[i] = record.features(Who.of(tickets[i]), at=moment, without=known if i in added else None)
     if events:
         undated = [i for i, ticket in enumerate(tickets) if ticket.created_at is None]
         rows[undated] = record.features(Who(None, None, None), at=max(moment for moment, _, _ in events))
@@ -238,8 +270,12 @@ def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> F
 
 
 def _weight(key: Key, at: float) -> float:
-    half_life = _HALF_LIVES.get(key[0], _YEAR) if key else _YEAR
-    return float(2.0 ** np.clip((at - _ANCHOR) / half_life, -_MAX_EXPONENT, _MAX_EXPONENT))
+    return _decay(at - _ANCHOR, _EVER if key[:1] == ("reporter_ever",) else _YEAR)
+
+
+def _decay(seconds: float, half_life: float) -> float:
+    """2 to the number of half-lives."""
+    return float(2.0 ** max(-_MAX_EXPONENT, min(seconds / half_life, _MAX_EXPONENT)))
 
 
 def _drawn(counts: Floats, towards: Floats, strength: float) -> Floats:

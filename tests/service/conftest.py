@@ -133,6 +133,8 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64) ->
             },
             "severity.safetensors": {
                 **_head(space, examples, [[level <= edge for edge in range(3)] for level in levels], spread=6.0),
+                "stage_mean": np.zeros(len(INPUT_NAMES)),
+                "stage_by_scale": np.ones(len(INPUT_NAMES)),
                 "stage_weights": _by_heads_alone(),
                 "stage_intercept": np.zeros(4),
                 "costs": np.array([[0.0, 4, 8, 16], [1, 0, 3, 6], [2, 1, 0, 2], [3, 2, 1, 0]]),

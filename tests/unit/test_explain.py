@@ -182,6 +182,12 @@ def test_severity_counts_what_lifts_the_level_above_the_others(level: Severity):
     assert towards(level, weights + RANDOM.standard_normal((N_INPUTS, 1))) == pytest.approx(towards(level, weights))
 
 
+def stage_of(weights: np.ndarray, intercept: np.ndarray) -> SecondStage:
+    """A second stage of the inputs as they are: so wide a scale holds none of them back."""
+    n = len(weights)
+    return SecondStage(np.zeros(n), np.full(n, 1e-4), weights * 1e4, intercept)
+
+
 def triage() -> Triage:
     where = space()
     zeros = np.zeros((where.vectorizer.n_columns, 2), np.float32)
@@ -198,7 +204,7 @@ def triage() -> Triage:
     )
     severity = SeverityModel(
         head=head(where, 3),
-        stage=SecondStage(RANDOM.standard_normal((N_INPUTS, len(SEVERITIES))) * 0.1, np.zeros(len(SEVERITIES))),
+        stage=stage_of(RANDOM.standard_normal((N_INPUTS, len(SEVERITIES))) * 0.1, np.zeros(len(SEVERITIES))),
         costs=np.array(DEFAULT_COSTS),
         thresholds=Thresholds(suggest=0.0, automate=None),
         sev1_threshold=0.5,
@@ -331,11 +337,12 @@ def test_shares_of_a_level_add_up_to_what_sets_it_apart_from_a_neutral_ticket(le
     rows = model.space.transform([asked])
     [inputs] = stage_inputs(model.severity.head.scores(rows), rows, near.neighbours([]))
     neutral = Neutral(past.features(Who(None, None, None), at=10.0))
-    pull = towards(level, model.severity.stage.weights)
+    stage = model.severity.stage
+    pull = towards(level, stage.weights) * stage.by_scale
     words = Evidence.of(model.space, asked).shares(model.severity.head, pull[:N_HEADS])
-    context = context_shares(asked, level, inputs, neutral, pull, Told())
+    context = context_shares(asked, level, inputs, neutral, stage, Told())
     total = sum(words.named.values()) + words.rest + sum(context.named.values()) + context.rest
-    by_level = (inputs - np.concatenate([np.zeros(N_HEADS), neutral.inputs()])) @ model.severity.stage.weights
+    by_level = (stage.standard(inputs) - stage.standard(neutral.inputs())) @ stage.weights
     assert total == pytest.approx(by_level[SEVERITIES.index(level)] - by_level.mean(), abs=1e-4)
     is_sev2 = level is Severity.SEV2
     assert ("the reporter's past tickets were mostly sev2" in context.named) == is_sev2
@@ -344,7 +351,7 @@ def test_shares_of_a_level_add_up_to_what_sets_it_apart_from_a_neutral_ticket(le
     assert {name for name in context.named if "past" in name} - {"the reporter's past tickets were mostly sev2"} == (
         {"the product's past tickets"} | (set() if is_sev2 else {"the reporter's past tickets"})
     )
-    hidden = context_shares(asked, level, inputs, neutral, pull, Told(votes=False, records=False))
+    hidden = context_shares(asked, level, inputs, neutral, stage, Told(votes=False, records=False))
     assert not [name for name in hidden.named if "nearest" in name or "past" in name]
     assert sum(hidden.named.values()) + hidden.rest == pytest.approx(sum(context.named.values()) + context.rest)
 
@@ -356,7 +363,7 @@ def test_whom_some_near_case_is_hidden_from_is_told_of_no_case_and_of_no_record(
     weights = np.zeros((N_INPUTS, len(SEVERITIES)))
     for level in range(len(SEVERITIES)):
         weights[N_HEADS + level, level] = weights[N_HEADS + len(SEVERITIES) + 1 + level, level] = 1.0
-    model = replace(model, severity=replace(model.severity, stage=SecondStage(weights, np.array([0.0, 9.0, 0.0, 0.0]))))
+    model = replace(model, severity=replace(model.severity, stage=stage_of(weights, np.array([0.0, 9.0, 0.0, 0.0]))))
     past = PastRecord()
     past.add(Counted(Who("edge", None, "ann"), level=1, at=0.0))
     asked = replace(example("audience mismatch"), record=past.features(Who("edge", None, "ann"), at=0.0))

@@ -53,8 +53,8 @@ def test_vectors_stay_as_they_are_and_context_is_the_record_and_the_form(space: 
     rows = space.transform([known, example(TICKETS[1])])
     assert np.array_equal(rows.vectors, np.stack([known.vector, example(TICKETS[1]).vector]))
     assert rows.context.shape == (2, len(CONTEXT_NAMES))
-    assert rows.context[0].tolist() == [*record, *form_features(TICKETS[0])]
-    assert rows.context[1].tolist() == [*empty_record(), *form_features(TICKETS[1])]
+    assert rows.context[0].tolist() == [*record, *form_features(TICKETS[0], model_text(TICKETS[0]))]
+    assert rows.context[1].tolist() == [*empty_record(), *form_features(TICKETS[1], model_text(TICKETS[1]))]
     assert not np.isin(record[1:], rows.dense).any(), "what the record says is for severity alone"
 
 

@@ -16,13 +16,14 @@ from features.past_record import Counted, PastRecord, Who, records_in_time
 from features.text import model_text
 from features.ticket import SEVERITIES, Outcome, Status, Ticket
 from serving.neighbours import Neighbours
-from serving.severity_model import INPUT_NAMES, N_INPUTS, SEVERITY, SeverityModel, stage_inputs
+from serving.severity_model import INPUT_NAMES, MOST, N_INPUTS, SEVERITY, SeverityModel, stage_inputs
 from training.params import TrainingParams
 from training.severity import _crossed, fit_severity, fit_stage
 from training.triage import fit_space
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 PARAMS = TrainingParams()
+C = 0.03
 ENCODER = HashingEncoder(16)
 WORDS = ("outage", "slow", "label", "question")
 FILLER = ("sync", "export", "login", "today", "again", "page", "team", "report")
@@ -130,7 +131,7 @@ def stage_rows(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def test_inputs_that_never_vary_say_nothing():
     inputs, levels = stage_rows(200)
     inputs[:, 5] = 7.5
-    stage = fit_stage(inputs, levels, PARAMS)
+    stage = fit_stage(inputs, levels, C)
     assert stage.weights[0].any()
     assert not stage.weights[1:].any()
     changed = inputs.copy()
@@ -138,8 +139,17 @@ def test_inputs_that_never_vary_say_nothing():
     assert np.array_equal(stage.probabilities(changed), stage.probabilities(inputs))
 
 
+def test_an_input_far_from_all_that_was_seen_says_no_more_than_one_at_the_edge():
+    inputs, levels = stage_rows(200)
+    stage = fit_stage(inputs, levels, C)
+    far, edge = (np.tile(inputs.mean(axis=0), (1, 1)) for _ in range(2))
+    far[0, 0], edge[0, 0] = 1e12, inputs[:, 0].mean() + MOST * inputs[:, 0].std()
+    assert stage.probabilities(far) == pytest.approx(stage.probabilities(edge))
+    assert stage.probabilities(far).argmax() == 3
+
+
 def test_one_level_and_inputs_that_are_all_alike_still_give_probabilities():
-    probabilities = fit_stage(np.ones((30, N_INPUTS)), np.full(30, 2), PARAMS).probabilities(np.ones((2, N_INPUTS)))
+    probabilities = fit_stage(np.ones((30, N_INPUTS)), np.full(30, 2), C).probabilities(np.ones((2, N_INPUTS)))
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(2))
     assert probabilities.argmax(axis=1).tolist() == [2, 2]
     assert probabilities[0, [0, 1, 3]] == pytest.approx(np.full(3, 0.5 / 31), rel=0.1)
@@ -148,8 +158,8 @@ def test_one_level_and_inputs_that_are_all_alike_still_give_probabilities():
 def test_the_unit_of_an_input_does_not_matter():
     inputs, levels = stage_rows(200)
     scaled = inputs * 1_000.0 + 5.0
-    expected = fit_stage(inputs, levels, PARAMS).probabilities(inputs)
-    assert fit_stage(scaled, levels, PARAMS).probabilities(scaled) == pytest.approx(expected, abs=1e-4)
+    expected = fit_stage(inputs, levels, C).probabilities(inputs)
+    assert fit_stage(scaled, levels, C).probabilities(scaled) == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_change_of_habit_halfway_is_followed():
@@ -159,7 +169,7 @@ def test_a_change_of_habit_halfway_is_followed():
     before, after = np.where(inputs[:, 0] == 0, 3, 0), np.where(inputs[:, 0] == 0, 1, 0)
     habit = np.where(np.arange(400) < 200, before, after)
     other_way = habit[np.r_[200:400, :200]]
-    new, old = (fit_stage(inputs, levels, PARAMS).probabilities(inputs[:1])[0] for levels in (habit, other_way))
+    new, old = (fit_stage(inputs, levels, C).probabilities(inputs[:1])[0] for levels in (habit, other_way))
     assert new[1] > new[3], "the newer habit counts more"
     assert old[3] > old[1]
 
@@ -170,8 +180,8 @@ def test_thresholds_are_chosen_on_rows_that_no_stage_has_seen():
     inputs[:, 0] = 0.0
     levels = np.random.default_rng(1).integers(0, 4, 120)
     inputs[np.arange(40, 40 + N_INPUTS), np.arange(N_INPUTS)] = 100.0 * (1 + levels[40 : 40 + N_INPUTS])
-    crossed = _crossed(inputs, levels, 40, PARAMS)
-    seen = fit_stage(inputs, levels, PARAMS).probabilities(inputs[40:])
+    crossed = _crossed(inputs, levels, 40, 100.0)
+    seen = fit_stage(inputs, levels, 100.0).probabilities(inputs[40:])
     own = np.arange(N_INPUTS)
     truth = levels[40:][own]
     assert crossed.shape == (80, 4)

@@ -32,12 +32,18 @@ def head(weights: list[list[float]]) -> LinearHead:
     return LinearHead(np.zeros((0, dense.shape[1]), np.float32), dense, np.zeros(dense.shape[1], np.float32))
 
 
+def stage_of(weights: np.ndarray, intercept: np.ndarray) -> SecondStage:
+    """A second stage of the inputs as they are: so wide a scale holds none of them back."""
+    n = len(weights)
+    return SecondStage(np.zeros(n), np.full(n, 1e-4), weights * 1e4, intercept)
+
+
 def by_heads_alone() -> SecondStage:
     """Each head speaks for every level up to its own; what else is known of a ticket counts for nothing."""
     weights = np.zeros((N_INPUTS, 4))
     for number in range(3):
         weights[number, : number + 1] = 1.0
-    return SecondStage(weights, np.zeros(4))
+    return stage_of(weights, np.zeros(4))
 
 
 def near(*cosines: list[float], labels: tuple[str | None, ...] = ()) -> Neighbours:
@@ -207,7 +213,7 @@ def test_a_release_gives_the_same_models_back(triage: Triage, release_of):
 def test_a_release_gives_back_every_number(triage: Triage, release_of):
     assert triage.category is not None
     generator = np.random.default_rng(0)
-    stage = SecondStage(generator.standard_normal((N_INPUTS, 4)), generator.standard_normal(4))
+    stage = stage_of(generator.standard_normal((N_INPUTS, 4)), generator.standard_normal(4))
     own = {"login": Thresholds(suggest=0.2, automate=None), "exports": Thresholds(suggest=None, automate=None)}
     learned = Novelty(generator.standard_normal(len(SIGNALS)), np.eye(2, dtype=np.float32), threshold=-0.25)
     category = replace(triage.category, vote=Vote(0.05, 0.7), class_thresholds=own, rare=frozenset({"login"}))
@@ -264,7 +270,7 @@ def test_weights_that_do_not_fit_are_refused(triage: Triage, release_of, change:
 
 
 def test_a_second_stage_over_other_inputs_is_refused(triage: Triage, release_of):
-    stage = SecondStage(np.zeros((N_INPUTS - 1, 4)), np.zeros(4))
+    stage = stage_of(np.zeros((N_INPUTS - 1, 4)), np.zeros(4))
     release = load_release(release_of(replace(triage, severity=severity_model(stage=stage))))
     with pytest.raises(ReleaseRefused, match=r"r1 has a severity stage .* train again or promote another"):
         Triage.from_release(release)
