@@ -128,6 +128,8 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64) ->
                 "thresholds": thresholds,
                 "class_thresholds": {},
                 "rare": [],
+                "parents": [],
+                "sources": {},
             },
             "severity.safetensors": {
                 **_head(space, examples, [[level <= edge for edge in range(3)] for level in levels], spread=6.0),
