@@ -75,6 +75,26 @@ def test_cases_have_the_answered_label(demo: Suggester, told: list[Suggestion]):
     assert n_told > len(told)
 
 
+def test_a_key_bound_to_groups_is_told_of_what_it_may_see(demo: Suggester, tickets: list[Ticket]):
+    groups: frozenset[str] = frozenset()
+    everything, bound = (
+        [demo.suggest(Query(ticket, explain=True, access_groups=allowed)) for ticket in tickets]
+        for allowed in (None, groups)
+    )
+
+    def hidden(suggestions: list[Suggestion]) -> list[str]:
+        """Cases that are told of and that a key without groups may not see."""
+        told = [reason.split()[1] for s in suggestions for reason in s.category.why or () if reason.startswith("case ")]
+        rows = [demo.index.row_of(case) for case in told]
+        entries = [demo.index.entry(row) for row in rows if row is not None]
+        assert len(entries) == len(told) > 0
+        return [entry.id for entry in entries if entry is not None and entry.access_group is not None]
+
+    assert hidden(everything)
+    assert not hidden(bound)
+    assert not [reason for s in bound for reason in s.severity.why or () if "past tickets" in reason]
+
+
 def test_a_level_changes_without_the_word_that_is_said_to_hold_it(
     demo: Suggester, tickets: list[Ticket], told: list[Suggestion]
 ):
