@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.common import json_option, print_json, progress, say, settings_of, workspace_option
+from cli.common import json_option, print_json, progress, say, settings_of, tune_options, workspace_option
 
 
 @click.command()
@@ -17,19 +17,36 @@ from cli.common import json_option, print_json, progress, say, settings_of, work
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML file with training parameters other than the defaults.",
 )
+@tune_options
+@click.option("--base-encoder", is_flag=True, help="Forget a tuned encoder and use that of the settings again.")
 @workspace_option
 @json_option
-def train(seed: int | None, params_file: Path | None, workspace: Path | None, as_json: bool) -> None:
+def train(
+    seed: int | None,
+    params_file: Path | None,
+    tune_encoder: bool,
+    tune_minutes: float,
+    base_encoder: bool,
+    workspace: Path | None,
+    as_json: bool,
+) -> None:
     """Learn category, severity and ranking from the history, score them on the newest tickets, record the run.
 
-    The release becomes the challenger: 'precedent promote' serves it.
+    The release becomes the challenger: 'precedent promote' serves it. A tuned encoder is used from then on where it
+    wins on category and similar cases both; docs/training.md says how.
     """
     from training.params import load_params
     from training.run import train as run
+    from training.tuned_encoder import forget_tuned
+    from training.tuning_params import TuningParams
 
     settings = settings_of(workspace)
+    params = load_params(params_file, seed=seed)
+    if base_encoder and forget_tuned(settings):
+        say("The tuned encoder is forgotten")
+    tuning = TuningParams(seed=params.seed, minutes=tune_minutes) if tune_encoder else None
     with progress("Embedding tickets") as bar:
-        made = run(settings, load_params(params_file, seed=seed), say=say, bar=bar)
+        made = run(settings, params, tuning=tuning, say=say, bar=bar)
     if as_json:
         print_json(
             {
@@ -43,6 +60,7 @@ def train(seed: int | None, params_file: Path | None, workspace: Path | None, as
                 "report": made.reports_folder,
                 "metrics": made.figures,
                 "notes": made.notes,
+                "encoder_tuning": made.tuning.to_json() if made.tuning else None,
             }
         )
         return

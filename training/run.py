@@ -21,15 +21,18 @@ from features.release import ENCODER, write_release
 from features.settings import HASHING_ENCODER, Settings
 from features.text import RULES_VERSION
 from serving.ranking import Ranker
-from training.data import TrainingData, load_training_data
+from training.data import TrainingData, first_calibration_time, labelled_split, load_training_data
+from training.encoder_tuning import TuningOutcome, tune_encoder
 from training.linked import LinkedFigures, fit_on_links
 from training.params import TrainingParams
 from training.parts import release_parts
 from training.reporting import build_report, headlines, metrics, target_metrics, write_report
 from training.sentence_encoder import export_encoder
-from training.split import Split, time_split
+from training.split import Split
 from training.tracking import RecordedRun, Tracker
 from training.triage import fit_triage
+from training.tuned_encoder import read_tuned, weights_folder
+from training.tuning_params import TuningParams
 
 Say = Callable[[str], None]
 Bar = Callable[[int, int], None]
@@ -47,11 +50,13 @@ class TrainingRun:
     figures: Mapping[str, float]
     notes: tuple[str, ...]
     linked: LinkedFigures
+    tuning: TuningOutcome | None = None
 
     @property
     def headlines(self) -> list[str]:
         """What a person looks at first, a line each."""
-        return [*headlines(self.report), *self.linked.headlines()]
+        tuning = self.tuning.lines() if self.tuning else []
+        return [*tuning, *headlines(self.report), *self.linked.headlines()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,15 @@ class Fitted:
     backtest: Backtest
 
 
-def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> TrainingRun:
+def train(
+    settings: Settings, params: TrainingParams, *, tuning: TuningParams | None = None, say: Say, bar: Bar
+) -> TrainingRun:
     """Train on the workspace's history; the release becomes the challenger in the registry.
 
     Parameters
     ----------
+    tuning : TuningParams, optional
+        Tune the encoder first; it is used where it wins.
     say : callable
         Told a line for each step.
     bar : callable
@@ -81,18 +90,26 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
     ------
     NotEnoughData
         If the history is empty, too small, or holds one category only.
+    Conflict
+        If a tuned encoder is in use that may have learned from this run's calibration or test tickets.
     """
+    outcome = tune_encoder(settings, params, tuning, say=say, bar=bar) if tuning is not None else None
+    for line in outcome.lines() if outcome else ():
+        say(line)
     folder = encoder_folder(settings)
     encoder = load_encoder(folder, settings.service.encoder_threads)
     with closing(History.open(settings.history_url)) as history:
         say("Reading the history and embedding what is new")
         data = load_training_data(history, encoder, bar)
+        if tuned := read_tuned(settings):
+            tuned.check_unseen(first_calibration_time(data, params))
         say(f"Fitting on {len(data.cases):,} tickets")
         fitted = fit(data, history, encoder, settings.index_dir / encoder.fingerprint, params)
     say("Scoring the newest tickets and the floors")
     release_id = _release_id(data, params)
     report = build_report(data, fitted.split, fitted.triage, fitted.backtest, params, release_id=release_id)
     figures = metrics(report) | target_metrics(fitted.backtest) | fitted.linked.metrics()
+    figures |= outcome.metrics() if outcome else {}
     say(f"Writing release {release_id}")
     release_folder = write_release(
         settings.releases_dir,
@@ -108,21 +125,28 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar) -> 
     say("Recording the run in MLflow")
     recorded = Tracker(settings).record(
         release_folder,
-        params=params.model_dump(mode="json"),
+        params=params.model_dump(mode="json") | _tuning_params(tuning),
         metrics=figures,
-        tags={"data_hash": data.content_hash, "encoder": encoder.fingerprint, **_window_tags(data)},
+        tags={
+            "data_hash": data.content_hash,
+            "encoder": encoder.fingerprint,
+            **({"encoder_tuning": outcome.decision.reason} if outcome else {}),
+            **_window_tags(data),
+        },
         artifacts=reports,
     )
     notes = tuple(_notes(fitted, params))
-    return TrainingRun(release_id, release_folder, recorded, report, reports, figures, notes, fitted.linked)
+    return TrainingRun(release_id, release_folder, recorded, report, reports, figures, notes, fitted.linked, outcome)
 
 
 def encoder_folder(settings: Settings) -> Path:
-    """Folder of the exported encoder that the settings name; exports it on first use."""
+    """Folder of the exported encoder: the tuned one where there is one, else the settings'; exported on first use."""
     settings.encoders_dir.mkdir(parents=True, exist_ok=True)
     if settings.encoder == HASHING_ENCODER:
         return HashingEncoder().save(settings.encoders_dir)
-    return export_encoder(settings.encoder, settings.encoders_dir)
+    tuned = read_tuned(settings)
+    name = str(weights_folder(settings, tuned)) if tuned else settings.encoder
+    return export_encoder(name, settings.encoders_dir)
 
 
 def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Path, params: TrainingParams) -> Fitted:
@@ -133,14 +157,8 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     index_folder : Path
         Of the case index of this encoder; it is brought up to date on the way, so that a service starts quickly.
     """
-    labelled = data.rows.labelled()
+    labelled, split = labelled_split(data, params)
     rows = data.rows.take(labelled)
-    split = time_split(
-        [example.ticket.created_at for example in rows.examples],
-        train_share=params.train_share,
-        calibration_share=params.calibration_share,
-        seed=params.seed,
-    )
     triage = fit_triage(rows.take(split.train), rows.take(split.calibration), params)
     seen = [*split.train, *split.calibration]
     statistics = LexicalStatistics.fit_texts(
@@ -195,6 +213,10 @@ def _manifest(fitted: Fitted, encoder: Encoder, params: TrainingParams) -> dict[
             "last": last.isoformat() if last else None,
         },
     }
+
+
+def _tuning_params(tuning: TuningParams | None) -> dict[str, Any]:
+    return {f"tuning_{name}": value for name, value in tuning.model_dump().items()} if tuning else {}
 
 
 def _window_tags(data: TrainingData) -> dict[str, str]:

@@ -73,6 +73,26 @@ def export_encoder(name_or_folder: str, encoders_dir: Path) -> Path:
     return folder
 
 
+def load_weights(name_or_folder: str) -> Any:
+    """The sentence-transformers model of a name or folder that :func:`export_encoder` takes, on the CPU, for tuning.
+
+    Raises
+    ------
+    EncoderRefused
+        If the weights are absent, are not those that their authors published, or are not in safetensors.
+    """
+    return _load_model(_read_source(name_or_folder))
+
+
+def save_weights(model: Any, folder: Path) -> None:
+    """Save a model that :func:`load_weights` gave in sentence-transformers' layout, for :func:`export_encoder`."""
+    model.save_pretrained(str(folder), create_model_card=False)
+    # Version 6 no longer writes how many tokens are read, and reads it where it is written.
+    path = folder / "sentence_bert_config.json"
+    config = json.loads(path.read_bytes()) | {"max_seq_length": int(model.max_seq_length)}
+    path.write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
 @dataclass(frozen=True, slots=True)
 class _Source:
     """A model folder as sentence-transformers saves it, and what identifies its vectors."""
