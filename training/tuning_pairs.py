@@ -6,6 +6,7 @@ The plan is drawn from the seed alone, so a run that was killed takes up the sam
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from evaluation.ranking_data import duplicate_clusters
 from training.tuning_params import TuningParams
 
-NEAR_IDENTICAL = 0.97
-"""Cosine by the untuned encoder from which two texts are one: as a pair they teach nothing, as a negative they lie."""
+NEAR_IDENTICAL = 0.9
+"""Share of common words from which two texts are one: as a pair they teach nothing, as a negative they mislead."""
 UNKNOWN = -1
+_WORD = re.compile(r"\w+")
 _BLOCK_NUMBERS = 2**25  # 128 MB of cosines at once
 
 Rows = NDArray[np.int64]
@@ -117,7 +119,9 @@ def category_triples(
     for number in np.unique(classes[classes != UNKNOWN]):
         drawn = generator.permutation(np.flatnonzero(classes == number)).tolist()
         together = zip(drawn[0::2], drawn[1::2], strict=False)
-        pairs += [pair for pair in together if not _is_near_identical(rows, pair)][: params.pairs_per_class]
+        pairs += [pair for pair in together if not is_near_identical(rows.texts[pair[0]], rows.texts[pair[1]])][
+            : params.pairs_per_class
+        ]
     negatives = hard_negatives(rows, [first for first, _ in pairs], classes, params, generator)
     return [(*pair, *negative) for pair, negative in zip(pairs, negatives, strict=True)]
 
@@ -126,7 +130,7 @@ def linked_triples(
     rows: TuningRows, clusters: Rows, params: TuningParams, generator: np.random.Generator
 ) -> list[tuple[int, ...]]:
     """Linked pairs, each with a row that is no match of the first: one that somebody denied, else a near one."""
-    pairs = [pair for pair in rows.matches if not _is_near_identical(rows, pair)]
+    pairs = [(a, b) for a, b in rows.matches if not is_near_identical(rows.texts[a], rows.texts[b])]
     denied: defaultdict[int, list[int]] = defaultdict(list)
     for a, b in rows.denied:
         if clusters[a] != clusters[b]:
@@ -159,19 +163,26 @@ def hard_negatives(
     for start in range(0, len(anchors), size):
         block = np.array(anchors[start : start + size], dtype=np.int64)
         cosines = rows.vectors[block] @ rows.vectors[pool].T
-        cosines[(groups[pool] == groups[block][:, None]) | (cosines >= NEAR_IDENTICAL)] = -np.inf
+        cosines[groups[pool] == groups[block][:, None]] = -np.inf
         k = min(params.n_nearest, len(pool))
         nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        drawn = generator.integers(0, k, len(block))
-        for i, (near, number) in enumerate(zip(nearest, drawn.tolist(), strict=True)):
-            allowed = np.sort(near[np.isfinite(cosines[i, near])])
-            found.append((int(pool[allowed[number % len(allowed)]]),) if len(allowed) else ())
+        for anchor, near, given in zip(block.tolist(), nearest, cosines, strict=True):
+            others = pool[np.sort(near[np.isfinite(given[near])])].tolist()
+            allowed = [row for row in others if not is_near_identical(rows.texts[anchor], rows.texts[row])]
+            found.append((int(generator.choice(allowed)),) if allowed else ())
     return found
 
 
-def _is_near_identical(rows: TuningRows, pair: tuple[int, int]) -> bool:
-    a, b = pair
-    return float(rows.vectors[a] @ rows.vectors[b]) >= NEAR_IDENTICAL
+def is_near_identical(first: str, second: str) -> bool:
+    """Whether two texts have nearly the same words.
+
+    Examples
+    --------
+    >>> is_near_identical("Login fails!", "login FAILS"), is_near_identical("Login fails", "Login works")
+    (True, False)
+    """
+    a, b = (set(_WORD.findall(text.lower())) for text in (first, second))
+    return len(a & b) >= NEAR_IDENTICAL * len(a | b)
 
 
 def _classes(categories: Sequence[str | None]) -> Rows:

@@ -24,6 +24,7 @@ from training.tuning_params import TuningParams
 CHECKPOINT_SECONDS = 60.0
 _WARM_UP_SHARE = 0.1
 _COOL_DOWN_SHARE = 0.3
+_MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
 _TEXTS_AT_ONCE = 32  # of like length, so that little is padding
 
 Clock = Callable[[], float]
@@ -199,7 +200,8 @@ def _state(trained: dict[str, Any], optimiser: Any) -> dict[str, NDArray[np.gene
     arrays: dict[str, NDArray[np.generic]] = {}
     for name, parameter in trained.items():
         arrays[f"weight:{name}"] = parameter.detach().cpu().numpy()
-        for moment in ("exp_avg", "exp_avg_sq"):
+        # What the embedding does not depend on (a pooler of BERT's own) gets no gradient, and has no moments.
+        for moment in _MOMENTS if parameter in optimiser.state else ():
             arrays[f"{moment}:{name}"] = optimiser.state[parameter][moment].cpu().numpy()
     return arrays
 
@@ -213,8 +215,7 @@ def _restore(checkpoint: Checkpoint, trained: dict[str, Any], optimiser: Any) ->
     with torch.no_grad():
         for name, parameter in trained.items():
             parameter.copy_(tensor(f"weight:{name}", parameter))
-            optimiser.state[parameter] = {
-                "step": torch.tensor(float(checkpoint.step)),
-                "exp_avg": tensor(f"exp_avg:{name}", parameter),
-                "exp_avg_sq": tensor(f"exp_avg_sq:{name}", parameter),
-            }
+            moments = [moment for moment in _MOMENTS if f"{moment}:{name}" in checkpoint.arrays]
+            if moments:
+                step = torch.tensor(float(checkpoint.step))
+                optimiser.state[parameter] = {"step": step} | {m: tensor(f"{m}:{name}", parameter) for m in moments}
