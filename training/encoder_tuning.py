@@ -166,7 +166,7 @@ def tune_weights(
         )
     made_of = f"{encoder.fingerprint} {plan.key} {tuning.model_dump_json()}"
     key = hashlib.sha256(made_of.encode()).hexdigest()
-    weights = folder / f"{Path(base).name}-tuned-{key[:16]}"
+    weights = folder / f"tuned-{key[:16]}"
     checkpoints = CheckpointFolder(folder / _CHECKPOINTS, key)
     if weights.exists():
         say("These very tickets and parameters have been tuned on already: the weights are there")

@@ -6,6 +6,7 @@ The plan is drawn from the seed alone, so a run that was killed takes up the sam
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -116,12 +117,12 @@ def category_triples(
         Number of each row's category; :data:`UNKNOWN` is no category.
     """
     pairs: list[tuple[int, int]] = []
-    for number in np.unique(classes[classes != UNKNOWN]):
+    known = np.unique(classes[classes != UNKNOWN])
+    share = math.ceil(params.category_pairs / max(1, len(known)))
+    for number in known:
         drawn = generator.permutation(np.flatnonzero(classes == number)).tolist()
         together = zip(drawn[0::2], drawn[1::2], strict=False)
-        pairs += [pair for pair in together if not is_near_identical(rows.texts[pair[0]], rows.texts[pair[1]])][
-            : params.pairs_per_class
-        ]
+        pairs += [(a, b) for a, b in together if not is_near_identical(rows.texts[a], rows.texts[b])][:share]
     negatives = hard_negatives(rows, [first for first, _ in pairs], classes, params, generator)
     return [(*pair, *negative) for pair, negative in zip(pairs, negatives, strict=True)]
 

@@ -16,8 +16,8 @@ class TuningParams(BaseModel):
         Tuning stops here, wherever it is; minutes before an interruption count.
     epochs : int
         Passes over the pairs, each with other partners and other negatives.
-    pairs_per_class : int
-        Same-category pairs of a class in an epoch at most, so that no class drowns the others.
+    category_pairs : int
+        Same-category pairs of an epoch at most, of each category the same share, so that none drowns the others.
     max_rows : int
         The newest tickets that are learned from; it bounds the search for hard negatives.
     n_nearest : int
@@ -38,13 +38,13 @@ class TuningParams(BaseModel):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     minutes: Annotated[float, Field(gt=0, le=1_440)] = 45.0
-    epochs: Annotated[int, Field(ge=1)] = 3
-    pairs_per_class: Annotated[int, Field(ge=1)] = 64
+    epochs: Annotated[int, Field(ge=1)] = 2
+    category_pairs: Annotated[int, Field(ge=1)] = 5_000
     max_rows: Annotated[int, Field(ge=100)] = 50_000
     n_nearest: Annotated[int, Field(ge=1)] = 10
     batch_triples: Annotated[int, Field(ge=2)] = 32
     max_tokens: Annotated[int, Field(ge=8, le=512)] = 128
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-5
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 5e-5
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     temperature: Annotated[float, Field(gt=0)] = 0.05
     link_weight: Annotated[float, Field(ge=0)] = 2.0

@@ -85,6 +85,7 @@ def run_steps(
     found = checkpoints.load()
     first, spent = (found.step, found.seconds) if found else (0, 0.0)
     if found:
+        say(f"tuning goes on from step {first:,}, after {spent / 60:.1f} minutes")
         _restore(found, trained, optimiser)
     done, planned, started, saved_at = first, len(plan.batches), clock(), clock()
     model.train()

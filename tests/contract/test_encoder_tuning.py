@@ -143,7 +143,8 @@ def test_a_run_that_is_killed_goes_on_to_the_same_weights(
     resumed = run("parts", lines.append)
     assert (whole.resumed_at, resumed.resumed_at) == (0, 3)
     assert resumed.steps == whole.steps == len(plan.batches)
-    assert len(lines) == 4 + len(plan.batches) - 3
+    assert lines[4].startswith("tuning goes on from step 3, after ")
+    assert len(lines) == 5 + len(plan.batches) - 3
     before, expected, found = weights(tiny_model), weights(tmp_path / "whole"), weights(tmp_path / "parts")
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, atol=1e-6, err_msg=name)

@@ -20,7 +20,7 @@ from training.tuning_pairs import (
 )
 from training.tuning_params import TuningParams
 
-PARAMS = TuningParams(epochs=2, pairs_per_class=4, batch_triples=3, n_nearest=3)
+PARAMS = TuningParams(epochs=2, category_pairs=8, batch_triples=3, n_nearest=3)
 
 
 def some_rows(n: int = 30, *, seed: int = 0, dimension: int = 8) -> TuningRows:
