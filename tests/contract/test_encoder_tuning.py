@@ -91,6 +91,17 @@ def cases(n: int = 360) -> Iterator[Case]:
         )
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """More threads than one only wait for each other on a model this small, above all on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def settings(tiny_model: Path, tmp_path: Path) -> Settings:
     """A workspace with those tickets and the tiny model."""
