@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from cli.common import json_option, print_json, say, settings_of, workspace_option
+from cli.common import json_option, print_json, say, settings_of, tune_options, workspace_option
+from features.errors import InvalidInput
 
 if TYPE_CHECKING:
     from evaluation.benchmarks.bench import Bench
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     help="What the category of an issue is; component needs --project.",
 )
 @click.option("--project", metavar="KEY", help="Only this project's issues and pairs.")
+@tune_options
 @workspace_option
 @json_option
 def benchmark(
@@ -43,6 +46,8 @@ def benchmark(
     on: Literal["tune", "test"] | None,
     label: str,
     project: str | None,
+    tune_encoder: bool,
+    tune_minutes: float,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -54,7 +59,9 @@ def benchmark(
     from evaluation.benchmarks.render import render
     from evaluation.benchmarks.tune_untrained import tune_untrained
 
-    bench = _bench(workspace)
+    if tune_encoder and task != "category":
+        raise InvalidInput(f"--tune-encoder is for the category benchmark, not for {task}; leave it out.")
+    bench = _bench(workspace, tune_minutes if tune_encoder else None)
     if task == "all":
         result: dict[str, object] = dict(run_all(bench, folder, on=on))
     elif task == "tune-untrained":
@@ -67,15 +74,17 @@ def benchmark(
         click.echo(render(result))
 
 
-def _bench(workspace: Path | None) -> Bench:
+def _bench(workspace: Path | None, tune_minutes: float | None = None) -> Bench:
     from evaluation.benchmarks.bench import Bench
     from evaluation.benchmarks.vectors import VectorStore
     from features.encoder import load_encoder
     from features.intake import open_intake
     from features.settings import DEFAULT_ENCODER
+    from training.bench_tuning import tune_for_benchmark
     from training.fitting import fitting
     from training.params import TrainingParams
     from training.sentence_encoder import export_encoder
+    from training.tuning_params import TuningParams
 
     # Figures are the product's with its defaults, and the references' encoder is the default one, whatever is set.
     settings = settings_of(workspace, make=True)
@@ -84,11 +93,22 @@ def _bench(workspace: Path | None) -> Bench:
         export_encoder(DEFAULT_ENCODER, settings.encoders_dir), threads=settings.service.encoder_threads
     )
     folder = settings.workspace / "benchmark-vectors"
+    params = TrainingParams()
+    tune = tune_minutes and partial(
+        tune_for_benchmark,
+        encoder=encoder,
+        folder=settings.workspace / "benchmark-tuning",
+        vectors=folder,
+        params=params,
+        tuning=TuningParams(seed=params.seed, minutes=tune_minutes),
+        say=say,
+    )
     return Bench(
         intake=open_intake(settings),
         encoder=encoder,
         vectors=VectorStore(folder, encoder, say),
-        fitting=fitting(TrainingParams()),
+        fitting=fitting(params),
         scratch=folder,
         progress=say,
+        tune=tune or None,
     )

@@ -31,6 +31,19 @@ system_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for a program to read.")
 
 
+def tune_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--tune-encoder`` and ``--tune-minutes``."""
+    minutes = click.option(
+        "--tune-minutes",
+        type=click.FloatRange(0, 1_440, min_open=True),
+        default=45.0,
+        show_default=True,
+        help="Tuning stops here, wherever it is; a run that was killed goes on where it was.",
+    )
+    flag = click.option("--tune-encoder", is_flag=True, help="Tune the encoder first; it is kept only where it wins.")
+    return flag(minutes(command))
+
+
 def settings_of(workspace: Path | None, *, make: bool = False) -> Settings:
     """Settings of a workspace.
 

@@ -107,6 +107,7 @@ def _taxonomy(settings: Settings) -> Iterator[Finding]:
 def _encoder(settings: Settings) -> Iterator[Finding]:
     from features.encoder import load_encoder
     from features.settings import HASHING_ENCODER
+    from training.tuned_encoder import read_tuned, weights_folder
 
     if settings.encoder == HASHING_ENCODER:
         yield Finding("encoder", "warn", "the hashing encoder knows no meaning", "set encoder to a real model")
@@ -115,6 +116,10 @@ def _encoder(settings: Settings) -> Iterator[Finding]:
     for folder in folders:
         encoder = load_encoder(folder)
         yield Finding("encoder", "ok", f"{encoder.fingerprint} in {folder}, {encoder.dimension} dimensions")
+    if tuned := read_tuned(settings):
+        weights_folder(settings, tuned)
+        found = f"training uses {tuned.fingerprint}, tuned on tickets until {tuned.learned_until:%Y-%m-%d}"
+        yield Finding("tuned encoder", "ok", found, "precedent train --base-encoder goes back to the settings' encoder")
     if not folders:
         yield Finding("encoder", "warn", f"{settings.encoder} is not exported yet", "precedent train exports it")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.common import json_option, print_json, progress, say, settings_of, workspace_option
+from cli.common import json_option, print_json, progress, say, settings_of, tune_options, workspace_option
 
 
 @click.command()
@@ -23,21 +23,38 @@ from cli.common import json_option, print_json, progress, say, settings_of, work
     is_flag=True,
     help="Choose the recipe on the history's tune tickets first; later runs use it (recipe.toml in the workspace).",
 )
+@tune_options
+@click.option("--base-encoder", is_flag=True, help="Forget a tuned encoder and use that of the settings again.")
 @workspace_option
 @json_option
-def train(seed: int | None, params_file: Path | None, searching: bool, workspace: Path | None, as_json: bool) -> None:
+def train(
+    seed: int | None,
+    params_file: Path | None,
+    searching: bool,
+    tune_encoder: bool,
+    tune_minutes: float,
+    base_encoder: bool,
+    workspace: Path | None,
+    as_json: bool,
+) -> None:
     """Learn category, severity and ranking from the history, score them on the newest tickets, record the run.
 
-    The release becomes the challenger: 'precedent promote' serves it.
+    The release becomes the challenger: 'precedent promote' serves it. A tuned encoder is used from then on where it
+    wins on category and similar cases both; docs/training.md says how.
     """
     from training.params import load_params
     from training.recipe import read_recipe
     from training.run import train as run
+    from training.tuned_encoder import forget_tuned
+    from training.tuning_params import TuningParams
 
     settings = settings_of(workspace)
+    params = load_params(params_file, seed=seed, recipe=read_recipe(settings.recipe_path))
+    if base_encoder and forget_tuned(settings):
+        say("The tuned encoder is forgotten")
+    tuning = TuningParams(seed=params.seed, minutes=tune_minutes) if tune_encoder else None
     with progress("Embedding tickets") as bar:
-        params = load_params(params_file, seed=seed, recipe=read_recipe(settings.recipe_path))
-        made = run(settings, params, say=say, bar=bar, searching=searching)
+        made = run(settings, params, tuning=tuning, searching=searching, say=say, bar=bar)
     if as_json:
         print_json(
             {
@@ -52,6 +69,7 @@ def train(seed: int | None, params_file: Path | None, searching: bool, workspace
                 "metrics": made.figures,
                 "notes": made.notes,
                 "labels": made.labels,
+                "encoder_tuning": made.tuning.to_json() if made.tuning else None,
             }
         )
         return

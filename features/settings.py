@@ -86,6 +86,11 @@ class Settings(_Section):
         return self.workspace / "encoders"
 
     @property
+    def tuning_dir(self) -> Path:
+        """Folder of encoder tuning: checkpoints, the tuned weights and the pointer to them."""
+        return self.workspace / "tuning"
+
+    @property
     def index_dir(self) -> Path:
         """Folder of index snapshots, one subfolder an encoder fingerprint."""
         return self.workspace / "index"

@@ -18,6 +18,8 @@ from features.structured import indicators
 from features.taxonomy import Taxonomy
 from features.text import model_text
 from features.vectors import embed_cases
+from training.params import TrainingParams
+from training.split import Split, time_split
 
 Progress = Callable[[int, int], None]
 
@@ -116,6 +118,31 @@ def _check_some_left(cleaning: LabelCleaning) -> None:
             f"None of the {sum(cleaning.counts.values())} tickets with a category has one that the taxonomy answers "
             f"(the most frequent is {frequent!r}): mend the labels of the taxonomy file."
         )
+
+
+def labelled_split(data: TrainingData, params: TrainingParams) -> tuple[list[int], Split]:
+    """Numbers of the labelled rows, and their split by time, in terms of places among them.
+
+    Raises
+    ------
+    NotEnoughData
+        If there are too few of them.
+    """
+    labelled = data.rows.labelled()
+    split = time_split(
+        [data.cases[i].case.ticket.created_at for i in labelled],
+        train_share=params.train_share,
+        calibration_share=params.calibration_share,
+        seed=params.seed,
+    )
+    return labelled, split
+
+
+def first_calibration_time(data: TrainingData, params: TrainingParams) -> datetime | None:
+    """Creation time from which on tickets are held out to calibrate and test on; None where rows are drawn by seed."""
+    labelled, split = labelled_split(data, params)
+    created = (data.cases[labelled[i]].case.ticket.created_at for i in split.calibration)
+    return min((at for at in created if at is not None), default=None) if split.cut else None
 
 
 def _counting(progress: Progress, total: int) -> Callable[[int], None]:

@@ -24,7 +24,8 @@ from training.ranker import fit_ranker
 
 _MAX_UNLINKED = 400
 _METHODS = ("lexical", "dense", "untrained", "fused")
-_MATCHING = (LinkType.DUPLICATE_OF, LinkType.RELATED)
+MATCHING = (LinkType.DUPLICATE_OF, LinkType.RELATED)
+"""Links between tickets of the same problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,8 @@ def fit_on_links(
     if cut is None:
         nothing = dict.fromkeys(_METHODS, retrieval_figures([]))
         return UNTRAINED, LinkedFigures(nothing, dict.fromkeys(METHODS, retrieval_figures([])))
-    denied = {frozenset(pair) for pair in _pairs(history, LinkType.NOT_DUPLICATE_OF)}
-    pairs = [pair for kind in _MATCHING for pair in _pairs(history, kind) if frozenset(pair) not in denied]
+    denied = {frozenset(pair) for pair in link_pairs(history, LinkType.NOT_DUPLICATE_OF)}
+    pairs = [pair for kind in MATCHING for pair in link_pairs(history, kind) if frozenset(pair) not in denied]
     before = _groups(data, index, pairs, until=cut)
     after = _groups(data, index, pairs, since=cut)
     unlinked = _unlinked(data, index, pairs, until=cut, seed=params.seed)
@@ -115,8 +116,8 @@ def single_signal(name: str) -> Ranker:
     return Ranker(weights, intercept=0.0, strong=1.0, possible=0.0, trained=False)
 
 
-def _pairs(history: History, kind: LinkType) -> Iterator[tuple[int, int]]:
-    """Rows of both ends of each link of a kind, where both are in the history."""
+def link_pairs(history: History, kind: LinkType) -> Iterator[tuple[int, int]]:
+    """Row ids of both ends of each link of a kind, where both are in the history."""
     for link in history.links(kind):
         if link.to_row is not None and link.to_row != link.from_row:
             yield link.from_row, link.to_row

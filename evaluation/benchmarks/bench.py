@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.benchmarks.vectors import Progress, VectorStore
-from evaluation.dataset import CalibrateRanker, FitInFolds, FitRanker, FitTriage, FitWeights
+from evaluation.dataset import CalibrateRanker, FitInFolds, FitRanker, FitTriage, FitWeights, LabelledRows
 from features.encoder import Encoder
 from features.errors import InvalidTicket
 from features.feature_space import Example
@@ -53,6 +53,18 @@ class Fitting:
 
 
 @dataclass(frozen=True, slots=True)
+class Tuned:
+    """What came of tuning an encoder: its vectors where it won, and the figures of both on the rows that decided."""
+
+    vectors: VectorStore | None
+    figures: dict[str, object]
+
+
+Tune = Callable[[LabelledRows], Tuned]
+"""Tunes the bench's encoder on labelled training rows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A case as the source has it, as an import would store it, and as the models see it."""
 
@@ -80,7 +92,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """One run's tools; ``seconds`` gathers the time of each step."""
+    """One run's tools; ``seconds`` gathers the time of each step, ``tune`` is None where the encoder stays as it is."""
 
     intake: Intake
     encoder: Encoder
@@ -88,6 +100,7 @@ class Bench:
     fitting: Fitting
     scratch: Path
     progress: Progress
+    tune: Tune | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def fresh(self) -> Bench:

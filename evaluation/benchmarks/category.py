@@ -71,6 +71,11 @@ def category_benchmark(
         For issues: ``project``, or ``component`` with a ``project``.
     """
     data = category_data(bench, folder, on=on, label=label, project=project)
+    tuned = None
+    if bench.tune is not None:
+        with bench.step("tune the encoder"):
+            tuned = bench.tune(data.train)
+            data = data.embedded(tuned.vectors) if tuned.vectors else data
     fitted = _fit(bench, data)
     truth = [str(value) for value in data.test.categories]
     with bench.step("predict"):
@@ -101,6 +106,7 @@ def category_benchmark(
         **(outside.to_json() if outside else {}),
         "ci95": intervals | (outside.intervals if outside else {}),
         "floors": _floors(bench, data, truth),
+        **({"encoder_tuning": tuned.figures} if tuned else {}),
         "seconds": dict(bench.seconds),
     }
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evaluation.benchmarks.bench import Bench, On, Row
 from evaluation.benchmarks.readers import COMPONENT, ISSUES, LabelledText, read_issues, read_labelled
 from evaluation.benchmarks.splits import before_cut, fit_and_calibration, grouped_folds, held_out_tenth
+from evaluation.benchmarks.vectors import VectorStore
 from evaluation.dataset import LabelledRows
 from evaluation.near_duplicates import near_duplicate_groups
 from features.errors import InvalidInput, NotEnoughData
@@ -47,6 +48,25 @@ class CategoryData:
     known: LabelledRows
     outside_validation: LabelledRows
     outside_test: LabelledRows
+
+    def embedded(self, vectors: VectorStore) -> CategoryData:
+        """The same rows with vectors of another encoder."""
+
+        def rows(given: LabelledRows) -> LabelledRows:
+            made = vectors.embed([example.text.text for example in given.examples])
+            examples = (replace(example, vector=vector) for example, vector in zip(given.examples, made, strict=True))
+            return replace(given, examples=tuple(examples))
+
+        return replace(
+            self,
+            train=rows(self.train),
+            calibration=rows(self.calibration),
+            test=rows(self.test),
+            validation=rows(self.validation),
+            known=rows(self.known),
+            outside_validation=rows(self.outside_validation),
+            outside_test=rows(self.outside_test),
+        )
 
 
 def category_data(bench: Bench, folder: Path, *, on: On, label: str, project: str | None) -> CategoryData:

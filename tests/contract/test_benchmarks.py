@@ -299,6 +299,16 @@ def test_a_run_is_repeatable(run: Run, everything: dict[str, Any], root: Path):
     }
 
 
+@pytest.mark.slow
+def test_the_encoder_can_be_tuned_on_the_training_rows_first(run: Run, root: Path):
+    made = run("category", "--data", root / "intents", "--tune-encoder", "--tune-minutes", "0.02")
+    tuning = made["encoder_tuning"]
+    assert made.keys() >= CATEGORY_KEYS
+    assert tuning["steps"] >= 1
+    assert tuning["base"]["n_category"] == tuning["tuned"]["n_category"] == round(made["n_train"] / 10)
+    assert tuning["kept"] is (tuning["tuned"]["accuracy"] > tuning["base"]["accuracy"])
+
+
 def test_the_table_is_for_people(precedent: Callable[..., Any], root: Path, tmp_path: Path):
     (tmp_path / "precedent.toml").write_text('encoder = "hashing"\n')
     result = precedent("benchmark", "runbooks", "--data", root / "books", "--workspace", tmp_path)
@@ -317,6 +327,7 @@ def test_the_table_is_for_people(precedent: Callable[..., Any], root: Path, tmp_
         (["category", "--data", "mails", "--project", "ABC"], "has no issues.jsonl.gz"),
         (["severity", "--data", "issues", "--project", "NOPE"], "no issue of project 'NOPE'"),
         (["category", "--data", "nowhere"], "does not exist"),
+        (["similar", "--data", "issues", "--tune-encoder"], "is for the category benchmark, not for similar"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_way_out(

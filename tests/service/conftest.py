@@ -130,8 +130,6 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64) ->
                 "parents": [],
                 "sources": {},
                 "rare": [],
-                "parents": [],
-                "sources": {},
             },
             "severity.safetensors": {
                 **_head(space, examples, [[level <= edge for edge in range(3)] for level in levels], spread=6.0),

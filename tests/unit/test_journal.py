@@ -10,6 +10,7 @@ from features.errors import HistoryUnavailable, UnknownRequest
 from features.history import History
 from features.schema import journal_feedback, journal_suggestions
 from features.ticket import Case, Ticket
+from serving.case_feedback import case_feedback
 from serving.journal import FeedbackEntry, Journal, SuggestionEntry
 from serving.schemas import Action, SeverityAnswer, SimilarCase, Suggestion, TargetAnswer
 
@@ -186,3 +187,15 @@ def test_feedback_for_an_unknown_request_is_refused(journal: Journal):
     with pytest.raises(UnknownRequest, match="no suggestion 'r-9'") as caught:
         journal.add_feedback(feedback("r-9"))
     assert caught.value.field == "request_id"
+
+
+def test_cases_that_agents_accepted_or_called_wrong_are_pairs_of_rows(history: History, journal: Journal):
+    rows = {f"T-{number}": history.case(f"T-{number}").row_id for number in range(3)}
+    for request_id, ticket_id in (("r-1", "T-0"), ("r-2", "T-0"), ("r-3", None), ("r-4", "T-9")):
+        journal.record(entry(suggestion(request_id), Ticket(id=ticket_id, subject="Cannot log in"))).result(timeout=10)
+        journal.add_feedback(feedback(request_id))
+    journal.add_feedback(feedback("r-1", ref_id="T-2", kind="wrong"))
+    journal.add_feedback(feedback("r-1", ref_id="T-0"))
+    journal.add_feedback(feedback("r-1", ref_id="T-2", target="runbook"))
+    assert case_feedback(history, "accepted") == [(rows["T-0"], rows["T-1"])]
+    assert case_feedback(history, "wrong") == [(rows["T-0"], rows["T-2"])]

@@ -1,0 +1,39 @@
+"""What agents made of suggested cases: pairs of tickets that somebody looked at and called alike, or not."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy import select
+
+from features.history import History
+from features.schema import journal_feedback, journal_suggestions, tickets
+
+
+def case_feedback(history: History, kind: Literal["accepted", "wrong"]) -> list[tuple[int, int]]:
+    """Rows of a ticket and of the case that was suggested for it, each pair once, where the history holds both.
+
+    Parameters
+    ----------
+    kind : str
+        What was said of the case; the case is one of the ticket's own system.
+    """
+    asked, shown = tickets.alias(), tickets.alias()
+    statement = (
+        select(asked.c.row_id.label("asked"), shown.c.row_id.label("shown"))
+        .select_from(journal_feedback)
+        .join(journal_suggestions, journal_suggestions.c.request_id == journal_feedback.c.request_id)
+        .join(
+            asked,
+            (asked.c.system == journal_suggestions.c.ticket_system) & (asked.c.id == journal_suggestions.c.ticket_id),
+        )
+        .join(
+            shown,
+            (shown.c.system == journal_suggestions.c.ticket_system) & (shown.c.id == journal_feedback.c.ref_id),
+        )
+        .where(journal_feedback.c.target == "case", journal_feedback.c.kind == kind, asked.c.row_id != shown.c.row_id)
+        .distinct()
+        .order_by(asked.c.row_id, shown.c.row_id)
+    )
+    with history.reading() as connection:
+        return [(row.asked, row.shown) for row in connection.execute(statement)]
