@@ -50,7 +50,10 @@ def neighbours_among(known: LabelledRows, rows: LabelledRows) -> Neighbours:
 
 
 def neighbours_before(rows: LabelledRows) -> Neighbours:
-    """The neighbours of each row among those before it in the order given, with their labels."""
+    """The neighbours of each row among those before it in the order given, with their labels.
+
+    A label counts as known from its row's place on, as everywhere in training.
+    """
     vectors = np.stack([example.vector for example in rows.examples])
     n = len(vectors)
     cosines = np.full((n, N_NEIGHBOURS), -1.0, dtype=np.float32)
@@ -65,7 +68,8 @@ def neighbours_before(rows: LabelledRows) -> Neighbours:
         order = np.argsort(-values, axis=1, kind="stable")
         cosines[start:end, :k] = np.take_along_axis(values, order, axis=1)
         numbers[start:end, :k] = np.take_along_axis(found, order, axis=1)
-    numbers[cosines <= -1.0] = n
+    is_nobody = cosines <= -1.0
+    numbers[is_nobody], cosines[is_nobody] = n, 0.0
     return Neighbours(cosines, numbers, {name: [*labels, None] for name, labels in labels_of(rows).items()})
 
 

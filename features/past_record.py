@@ -8,6 +8,7 @@ year; of a reporter the last weeks and all years are kept apart as well, since h
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,6 @@ _FORGOTTEN = 20 * _LATELY  # one in a million is left
 _EVEN, _PRODUCT, _NARROW = 4.0, 10.0, 4.0
 # Weights grow with time from here on, so that a sum need not be touched when time goes by: 2020-01-01.
 _ANCHOR = 1_577_836_800.0
-_LEAST = 1e-9
 _MAX_EXPONENT = 900.0  # a date that is centuries off is an error of the source
 
 _GROUPS = ("product", "customer", "reporter", "reporter_and_product", "reporter_lately", "reporter_ever")
@@ -111,6 +111,7 @@ class PastRecord:
 
     def __init__(self) -> None:
         self._sums: dict[Key, Floats] = {}
+        self._n: Counter[Key] = Counter()
         # By reporter, in order of time. A sum of weights that double every few weeks would not keep older tickets: a
         # new one's weight is beyond their last digit.
         self._lately: dict[str, list[tuple[float, int]]] = {}
@@ -123,6 +124,7 @@ class PastRecord:
             if key not in self._sums:
                 self._sums[key] = np.zeros(N_LEVELS)
             self._sums[key][ticket.level] += _weight(key, ticket.at)
+            self._n[key] += 1
         if ticket.who.reporter is not None:
             insort(self._lately.setdefault(ticket.who.reporter, []), (ticket.at, ticket.level))
 
@@ -131,12 +133,11 @@ class PastRecord:
         del self._times[bisect_left(self._times, ticket.at)]
         for key in ticket.who.groups():
             sums = self._sums[key]
-            weight = _weight(key, ticket.at)
-            sums[ticket.level] -= weight
+            sums[ticket.level] = max(0.0, sums[ticket.level] - _weight(key, ticket.at))
+            self._n[key] -= 1
             # What adding and taking back leaves of rounding is no ticket.
-            sums[sums < _LEAST * weight] = 0.0
-            if not sums.any():
-                del self._sums[key]
+            if not self._n[key]:
+                del self._sums[key], self._n[key]
         if ticket.who.reporter is not None:
             events = self._lately[ticket.who.reporter]
             del events[bisect_left(events, (ticket.at, ticket.level))]
@@ -264,8 +265,10 @@ def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> F
             # A clock that went back can resolve a ticket before its creation.
             rows[i] = record.features(Who.of(tickets[i]), at=moment, without=known if i in added else None)
     if events:
-        undated = [i for i, ticket in enumerate(tickets) if ticket.created_at is None]
-        rows[undated] = record.features(Who(None, None, None), at=max(moment for moment, _, _ in events))
+        last = max(moment for moment, _, _ in events)
+        for i, ticket in enumerate(tickets):
+            if ticket.created_at is None:
+                rows[i] = record.features(Who(None, None, None), at=last, without=counted[i])
     return rows
 
 

@@ -15,7 +15,7 @@ from features.release import Release
 from features.ticket import SEVERITIES, Severity
 from serving.decision import decide, ranked, too_little_text
 from serving.neighbours import Neighbours
-from serving.novelty import Novelty
+from serving.novelty import SIGNALS, Novelty
 from serving.schemas import Action, SeverityAnswer, TargetAnswer
 from serving.severity_model import N_HEADS, N_INPUTS, N_LEVELS, SeverityModel
 from serving.target_model import TargetModel
@@ -90,11 +90,19 @@ class Triage:
                 )
 
     def _check_stage(self, release_id: str) -> None:
-        if self.severity is not None and self.severity.stage.weights.shape != (N_INPUTS, N_LEVELS):
-            raise ReleaseRefused(
-                f"Release {release_id} has a severity stage of shape {self.severity.stage.weights.shape} where this "
-                f"version reads {(N_INPUTS, N_LEVELS)}; train again or promote another release."
-            )
+        found: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        if self.severity is not None:
+            found["severity stage"] = (self.severity.stage.weights.shape, (N_INPUTS, N_LEVELS))
+        if self.novelty is not None and self.category is not None:
+            found["novelty weights"] = (self.novelty.weights.shape, (len(SIGNALS),))
+            n_classes = len(self.category.classes)
+            found["novelty centroids"] = (self.novelty.centroids.shape[:1], (n_classes,))
+        for name, (shape, expected) in found.items():
+            if shape != expected:
+                raise ReleaseRefused(
+                    f"Release {release_id} has {name} of shape {shape} where this version reads {expected}; "
+                    "train again or promote another release."
+                )
 
     def predict(self, examples: Sequence[Example], neighbours: Neighbours) -> list[Prediction]:
         """Predict tickets, each on its own.

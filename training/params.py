@@ -65,6 +65,8 @@ class TrainingParams(Recipe):
         Inverse regularisation of the severity heads.
     suggest_precision, automate_precision : float
         Precision that the thresholds of a target hold on calibration rows, by its lower bound.
+    severity_suggest_precision : float
+        In the place of ``suggest_precision`` for severity, whose levels are told apart less well.
     suggest_at_least : float
         No confidence below this is suggested, however precise the whole: a guess is not worth a reader's look.
     rare_below : int
@@ -84,6 +86,7 @@ class TrainingParams(Recipe):
     structured_weight: Annotated[float, Field(ge=0)] = 0.5
     severity_c: Annotated[float, Field(gt=0)] = 0.5
     suggest_precision: Share = 0.7
+    severity_suggest_precision: Share = 0.5
     suggest_at_least: Share = 0.3
     automate_precision: Share = 0.95
     rare_below: Annotated[int, Field(ge=1)] = 10

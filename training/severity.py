@@ -64,7 +64,9 @@ def fit_severity(
         probabilities[truth == 0, 0], recall=params.sev1_recall, confidence=params.sev1_confidence
     )
     sev1 = promise if promise.certified else replace(promise, threshold=flag_threshold_by_cost(costs))
-    thresholds = choose_thresholds(probabilities, truth, params)
+    # A level is a person's to confirm; what has to be precise is what is acted on unseen.
+    asked = params.model_copy(update={"suggest_precision": params.severity_suggest_precision})
+    thresholds = choose_thresholds(probabilities, truth, asked)
     stage = fit_stage(inputs, y, stage_c)
     return SeverityModel(head, stage, costs, thresholds, sev1_threshold=sev1.threshold), sev1
 
