@@ -68,8 +68,7 @@ def neighbours_before(rows: LabelledRows) -> Neighbours:
         order = np.argsort(-values, axis=1, kind="stable")
         cosines[start:end, :k] = np.take_along_axis(values, order, axis=1)
         numbers[start:end, :k] = np.take_along_axis(found, order, axis=1)
-    is_nobody = cosines <= -1.0
-    numbers[is_nobody], cosines[is_nobody] = n, 0.0
+    numbers[cosines <= -1.0] = n
     return Neighbours(cosines, numbers, {name: [*labels, None] for name, labels in labels_of(rows).items()})
 
 

@@ -72,9 +72,9 @@ class Vote:
 
 
 def nearest_cosine(neighbours: Neighbours) -> Floats:
-    """Cosine of the nearest case of each ticket, 0 where there is none; shape (n,)."""
+    """Cosine of the nearest case of each ticket, 0 where there is none, or none on its side; shape (n,)."""
     cosines = neighbours.cosines.astype(np.float64)
-    return cosines[:, 0] if cosines.shape[1] else np.zeros(len(cosines))
+    return np.maximum(cosines[:, 0], 0.0) if cosines.shape[1] else np.zeros(len(cosines))
 
 
 def vote_shares(cosines: NDArray[np.float32], codes: NDArray[np.int64], n_classes: int, temperature: float) -> Floats:

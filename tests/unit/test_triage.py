@@ -272,7 +272,7 @@ def test_weights_that_do_not_fit_are_refused(triage: Triage, release_of, change:
 def test_a_second_stage_over_other_inputs_is_refused(triage: Triage, release_of):
     stage = stage_of(np.zeros((N_INPUTS - 1, 4)), np.zeros(4))
     release = load_release(release_of(replace(triage, severity=severity_model(stage=stage))))
-    with pytest.raises(ReleaseRefused, match=r"r1 has a severity stage .* train again or promote another"):
+    with pytest.raises(ReleaseRefused, match=r"r1 has severity stage of .* train again or promote another"):
         Triage.from_release(release)
 
 
