@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TuningParams(BaseModel):
-    """How an encoder is tuned; the defaults were chosen on a fold of public training rows (``docs/training.md``).
+    """How an encoder is tuned. The defaults are one setting that was tried, not the best of several.
 
     Attributes
     ----------
