@@ -35,11 +35,21 @@ class Novelty:
         Mean direction of the training tickets of each class; zeros for a class of too few to say nothing of one.
     threshold : float or None
         A release without enough rows to set it calls nothing new.
+    farthest : float
+        Mean cosine of the five nearest cases below which a ticket is new whatever else speaks for it.
     """
 
     weights: Floats
     centroids: NDArray[np.float32]
     threshold: float | None
+    farthest: float = -1.0
+
+    def is_novel(self, found: Floats) -> NDArray[np.bool_]:
+        """Which rows of signals, shape (n, len(SIGNALS)), are of a kind never seen; shape (n,)."""
+        if self.threshold is None:
+            return np.zeros(len(found), dtype=np.bool_)
+        far = found[:, SIGNALS.index("five_nearest")] < self.farthest
+        return np.asarray((self.familiarity(found) < self.threshold) | far)
 
     def signals(self, model: TargetModel, rows: FeatureRows, neighbours: Neighbours) -> Floats:
         """Signals of familiarity, shape (n, len(SIGNALS))."""
@@ -55,6 +65,10 @@ class Novelty:
         """High for what is known, low for what is new; of signals of shape (n, len(SIGNALS))."""
         return np.asarray((found * self.weights).sum(axis=1), dtype=np.float64)
 
+    def to_json(self) -> dict[str, float | None]:
+        """What :meth:`from_release` reads beside the arrays."""
+        return {"threshold": self.threshold, "farthest": self.farthest}
+
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """The arrays that :meth:`from_release` reads."""
         return {"weights": self.weights, "centroids": self.centroids}
@@ -66,7 +80,7 @@ class Novelty:
         return cls(
             weights=arrays["weights"].astype(np.float64),
             centroids=arrays["centroids"].astype(np.float32),
-            threshold=release.json("novelty")["threshold"],
+            **release.json("novelty"),
         )
 
 

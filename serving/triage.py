@@ -132,10 +132,9 @@ class Triage:
         ]
 
     def _novel(self, rows: FeatureRows, neighbours: Neighbours) -> NDArray[np.bool_]:
-        if self.novelty is None or self.category is None or self.novelty.threshold is None:
+        if self.novelty is None or self.category is None:
             return np.zeros(len(rows), dtype=np.bool_)
-        found = self.novelty.familiarity(self.novelty.signals(self.category, rows, neighbours))
-        return found < self.novelty.threshold
+        return self.novelty.is_novel(self.novelty.signals(self.category, rows, neighbours))
 
     def _answer(
         self,

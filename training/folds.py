@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +13,7 @@ from serving.neighbours import N_NEIGHBOURS, Neighbours
 from serving.novelty import signals
 from serving.triage import CATEGORY, Triage
 from training.languages import count_languages, trained_languages
-from training.novelty import fit_novelty
+from training.novelty import fit_novelty, with_thresholds
 from training.params import TrainingParams
 from training.target import calibrated_target, class_numbers, fit_target_members
 from training.triage import class_counts, fit_space
@@ -50,8 +48,8 @@ def fit_triage_in_folds(rows: LabelledRows, folds: NDArray[np.int64], params: Tr
     truth = class_numbers(rows.categories, members.classes)
     model, pooled = calibrated_target(CATEGORY, members, rows.categories, scores, neighbours, truth, params)
     draft = fit_novelty(rows, features, model, params)
-    found = draft.familiarity(signals(pooled, draft.centroid_cosines(features), neighbours, model))
-    novelty = replace(draft, threshold=float(np.quantile(found, params.novelty_quantile)))
+    found = signals(pooled, draft.centroid_cosines(features), neighbours, model)
+    novelty = with_thresholds(draft, found, params)
     languages = count_languages(rows.examples)
     triage = Triage(
         space=space,
@@ -64,7 +62,7 @@ def fit_triage_in_folds(rows: LabelledRows, folds: NDArray[np.int64], params: Tr
     return FoldedFit(
         FittedTriage(triage, sev1=None, class_counts=class_counts(rows), language_counts=languages),
         softmax(pooled),
-        found,
+        draft.familiarity(found),
     )
 
 

@@ -7,6 +7,7 @@ nearest thing to them (leave-out classes after Scheirer et al., TPAMI 2013).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from features.feature_space import FeatureRows
 from serving.heads import sigmoid
 from serving.novelty import SIGNALS, UNTRAINED, Novelty, signals
 from serving.target_model import TargetModel
+from training.calibration import MIN_CALIBRATION
 from training.matrices import take_rows
 from training.members import fit_wide
 from training.params import TrainingParams
@@ -59,6 +61,22 @@ def fit_novelty(train: LabelledRows, rows: FeatureRows, model: TargetModel, para
     ]
     inside, outside = (np.vstack(part) for part in zip(*found, strict=True))
     return Novelty(_weights(inside, outside), draft.centroids, threshold=None)
+
+
+def with_thresholds(novelty: Novelty, found: Floats, params: TrainingParams) -> Novelty:
+    """Set what is called novel by the signals of calibration rows, shape (n, len(SIGNALS)); nothing for too few rows.
+
+    Half of the share that may be called novel goes to low familiarity, half to lying far from every case: what is left
+    out of the classes to learn from is never as far off as what belongs to no support desk at all.
+    """
+    if len(found) < MIN_CALIBRATION:
+        return novelty
+    share = params.novelty_quantile / 2
+    return replace(
+        novelty,
+        threshold=float(np.quantile(novelty.familiarity(found), share)),
+        farthest=float(np.quantile(found[:, SIGNALS.index("five_nearest")], share)),
+    )
 
 
 def centroids(

@@ -46,7 +46,7 @@ def release_parts(triage: Triage, ranker: Ranker, statistics: LexicalStatistics)
     if triage.novelty is not None:
         parts |= {
             "novelty.safetensors": triage.novelty.to_arrays(),
-            "novelty.json": {"threshold": triage.novelty.threshold},
+            "novelty.json": triage.novelty.to_json(),
         }
     for name, model in triage.targets.items():
         parts |= _target_parts(names[name], model)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,17 +11,14 @@ from numpy.typing import NDArray
 
 from evaluation.dataset import FittedTriage, LabelledRows, RecallThreshold
 from evaluation.neighbours import neighbours_among
-from features.feature_space import Example, FeatureRows, FeatureSpace
+from features.feature_space import Example, FeatureSpace
 from features.ngrams import NgramVectorizer
 from features.structured import StructuredColumns
-from serving.neighbours import Neighbours
-from serving.novelty import Novelty
 from serving.severity_model import SeverityModel
 from serving.target_model import TargetModel
 from serving.triage import CATEGORY, Triage
-from training.calibration import MIN_CALIBRATION
 from training.languages import count_languages, trained_languages
-from training.novelty import fit_novelty
+from training.novelty import fit_novelty, with_thresholds
 from training.params import TrainingParams
 from training.severity import fit_severity
 from training.target import fit_target
@@ -61,7 +57,7 @@ def fit_triage(train: LabelledRows, calibration: LabelledRows, params: TrainingP
     novelty = None
     if category is not None:
         draft = fit_novelty(train, rows, category, params)
-        novelty = replace(draft, threshold=novelty_threshold(draft, category, later, neighbours, params))
+        novelty = with_thresholds(draft, draft.signals(category, later, neighbours), params)
     languages = count_languages(train.examples)
     return FittedTriage(
         triage=Triage(
@@ -99,16 +95,6 @@ def in_time(examples: Sequence[Example], seed: int) -> NDArray[np.intp]:
     drawn = np.random.default_rng(seed).permutation(len(examples)).tolist()
     order = sorted(drawn, key=lambda i: examples[i].ticket.created_at or earliest)
     return np.array(order, dtype=np.intp)
-
-
-def novelty_threshold(
-    novelty: Novelty, category: TargetModel, rows: FeatureRows, neighbours: Neighbours, params: TrainingParams
-) -> float | None:
-    """Familiarity below which a ticket is called novel: a low quantile of calibration rows; None for too few."""
-    if len(rows) < MIN_CALIBRATION:
-        return None
-    found = novelty.familiarity(novelty.signals(category, rows, neighbours))
-    return float(np.quantile(found, params.novelty_quantile))
 
 
 def class_counts(train: LabelledRows) -> dict[str, dict[str, int]]:

@@ -144,7 +144,7 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64) ->
                 "weights": np.array([float(name in ("confidence", "five_nearest")) for name in SIGNALS]),
                 "centroids": np.zeros((len(PROBLEMS), dimension), dtype=np.float32),
             },
-            "novelty.json": {"threshold": 0.2},
+            "novelty.json": {"threshold": 0.2, "farthest": -1.0},
             "ranker.json": UNTRAINED.to_json(),
             "statistics.safetensors": LexicalStatistics.fit(
                 [document_terms(text.subject, text.body) for text in texts]

@@ -67,7 +67,7 @@ def test_the_model_is_fitted_on_all_rows_and_calibrated():
     assert folded.probabilities.sum(axis=1) == pytest.approx(np.ones(150))
     assert folded.fitted.triage.novelty is not None
     assert folded.fitted.triage.novelty.threshold == pytest.approx(
-        np.quantile(folded.familiarity, PARAMS.novelty_quantile)
+        np.quantile(folded.familiarity, PARAMS.novelty_quantile / 2)
     )
 
 
