@@ -43,7 +43,7 @@ def test_a_promoted_release_takes_over_under_load_without_one_failure(workspace,
         point_current(workspace.releases_dir, "r2")
         served.eventually(lambda: "r2" in releases, 20.0)
         point_current(workspace.releases_dir, "r1")
-        served.eventually(lambda: releases[-1] == "r1", 20.0)
+        served.eventually(lambda: details(served)["release"] == "r1", 20.0)
         is_over.set()
         for thread in threads:
             thread.join(10)
