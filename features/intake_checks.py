@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from features.errors import InvalidTicket
@@ -19,8 +19,11 @@ MAX_LABEL_CHARS = 255
 """Most characters of an id, a field's name, or a value to choose from (product, category and the like)."""
 MAX_LINKS = 1_000
 MAX_URL_CHARS = 2_048
-FIRST_YEAR, LAST_YEAR = 1970, 2199
-"""Times outside are marks for "none" (0001-01-01, 9999-12-31) or mistakes."""
+FIRST_YEAR = 1970
+"""Times before are marks for "none" (0001-01-01) or mistakes."""
+CLOCKS_APART = timedelta(days=1)
+"""How far ahead another system's clock may be. A time beyond has not happened: a mark for "none" or a mistake, which
+would make every other ticket look old."""
 
 INT64 = 2**63
 # What no database stores: NUL, and halves of surrogate pairs.
@@ -92,9 +95,16 @@ def checked_time(value: datetime | None, field: str) -> datetime | None:
         return None
     if value.tzinfo is None:
         raise InvalidTicket(f"{field} has no time zone; write it with one, as in 2026-01-31T09:00:00Z.", field=field)
-    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+    if value.year < FIRST_YEAR:
         raise InvalidTicket(
-            f"{field} is in the year {value.year}; give one from {FIRST_YEAR} to {LAST_YEAR}, or none.", field=field
+            f"{field} is in the year {value.year}; give one from {FIRST_YEAR} on, or none.", field=field
+        )
+    now = datetime.now(UTC)
+    if value > now + CLOCKS_APART:
+        raise InvalidTicket(
+            f"{field} is {value.isoformat()}, which is yet to come (here it is {now:%Y-%m-%d %H:%M} UTC); give when it "
+            "was, or none.",
+            field=field,
         )
     return value if value.tzinfo is UTC else value.astimezone(UTC)
 
