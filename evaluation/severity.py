@@ -11,7 +11,7 @@ from scipy.stats import beta
 from evaluation.intervals import Interval
 
 N_LEVELS = 4
-# Of the powers 0 to 1 the one of best macro-F1 and kappa both on the tune rows of Jira; a full evening overshoots, since
+# Of the powers 0 to 1 the one of best macro-F1 and kappa both on the tune rows of Jira; 1 overshoots, since
 # probabilities that know little stay near the base rates.
 _EVENING = 0.7
 

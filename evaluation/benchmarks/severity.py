@@ -47,8 +47,8 @@ def severity_benchmark(bench: Bench, folder: Path, *, on: On, project: str | Non
     """Figures of BENCHMARKS.md, ``severity``.
 
     Macro-F1, kappa and error stand for the most likely level, the plain most probable one. ``evened`` has macro-F1 and
-    kappa of the level that is most probable when base rates are evened out most of the way: that is what to compare with a
-    class-balanced model, ``tfidf_svm`` among the floors or a published one.
+    kappa of the level that is most probable when base rates are evened out most of the way: that is what to compare
+    with a class-balanced model, ``tfidf_svm`` among the floors or a published one.
     """
     split = _split(bench, folder, on=on, project=project)
     with bench.step("fit"):
