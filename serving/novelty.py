@@ -14,23 +14,56 @@ from serving.heads import softmax
 from serving.neighbours import Neighbours
 from serving.target_model import TargetModel
 
-SIGNALS = ("confidence", "log_odds", "largest_score", "energy", "nearest", "five_nearest", "centroid", "agreement")
+SIGNALS = ("confidence", "log_odds", "largest_score", "five_nearest", "centroid", "agreement")
 _N_FEW, _N_AGREEING = 5, 10
 _EPSILON = 1e-6
-
-# Without classes enough to learn from: top probability plus twice the mean cosine of the five nearest.
-UNTRAINED = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0])
+_MOST = 3.0
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Novelty:
-    """Familiarity of a ticket, and the threshold below which it is called novel.
+class Familiarity:
+    """One figure of all signals: a quadratic form, so that it can say "sure, and yet far from every case".
 
     Attributes
     ----------
-    weights : ndarray of float64, shape (len(SIGNALS),)
+    mean, by_scale : ndarray of float64, shape (len(SIGNALS),)
+        Mean of each signal, and one over its standard deviation; 0 for a signal that never varied.
+    form : ndarray of float64, shape (1 + len(SIGNALS), 1 + len(SIGNALS))
+        Upper triangle: of a constant 1 and the signals in standard deviations.
+    """
+
+    mean: Floats
+    by_scale: Floats
+    form: Floats
+
+    def standard(self, found: Floats) -> Floats:
+        """Signals in standard deviations, held within three: nothing is known of what lies beyond."""
+        return np.clip((found - self.mean) * self.by_scale, -_MOST, _MOST)
+
+    def of(self, found: Floats) -> Floats:
+        """High for what is known, low for what is new, shape (n,); of signals of shape (n, len(SIGNALS))."""
+        with_one = np.hstack([np.ones((len(found), 1)), self.standard(found)])
+        return np.asarray(np.einsum("ni,ij,nj->n", with_one, self.form, with_one), dtype=np.float64)
+
+    @classmethod
+    def untrained(cls) -> Familiarity:
+        """Without classes enough to learn from: top probability plus twice the mean cosine of the five nearest."""
+        n = len(SIGNALS)
+        form = np.zeros((1 + n, 1 + n))
+        form[0, 1 + SIGNALS.index("confidence")] = 1.0
+        form[0, 1 + SIGNALS.index("five_nearest")] = 2.0
+        return cls(np.zeros(n), np.ones(n), form)
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """How familiar a ticket must be for not being called novel.
+
+    Attributes
+    ----------
+    familiarity : Familiarity
     centroids : ndarray of float32, shape (n_classes, dimension)
         Mean direction of the training tickets of each class; zeros for a class of too few to say nothing of one.
     threshold : float or None
@@ -39,7 +72,7 @@ class Novelty:
         Mean cosine of the five nearest cases below which a ticket is new whatever else speaks for it.
     """
 
-    weights: Floats
+    familiarity: Familiarity
     centroids: NDArray[np.float32]
     threshold: float | None
     farthest: float = -1.0
@@ -49,7 +82,7 @@ class Novelty:
         if self.threshold is None:
             return np.zeros(len(found), dtype=np.bool_)
         far = found[:, SIGNALS.index("five_nearest")] < self.farthest
-        return np.asarray((self.familiarity(found) < self.threshold) | far)
+        return np.asarray((self.familiarity.of(found) < self.threshold) | far)
 
     def signals(self, model: TargetModel, rows: FeatureRows, neighbours: Neighbours) -> Floats:
         """Signals of familiarity, shape (n, len(SIGNALS))."""
@@ -61,24 +94,28 @@ class Novelty:
         found = [self.centroids @ vector for vector in rows.vectors]
         return np.stack(found).astype(np.float64) if found else np.empty((0, len(self.centroids)))
 
-    def familiarity(self, found: Floats) -> Floats:
-        """High for what is known, low for what is new; of signals of shape (n, len(SIGNALS))."""
-        return np.asarray((found * self.weights).sum(axis=1), dtype=np.float64)
-
     def to_json(self) -> dict[str, float | None]:
         """What :meth:`from_release` reads beside the arrays."""
         return {"threshold": self.threshold, "farthest": self.farthest}
 
     def to_arrays(self) -> Mapping[str, NDArray[np.generic]]:
         """The arrays that :meth:`from_release` reads."""
-        return {"weights": self.weights, "centroids": self.centroids}
+        weighed = self.familiarity
+        return {
+            "mean": weighed.mean,
+            "by_scale": weighed.by_scale,
+            "form": weighed.form,
+            "centroids": self.centroids,
+        }
 
     @classmethod
     def from_release(cls, release: Release) -> Novelty:
         """Read the novelty part of a release."""
         arrays = release.arrays("novelty")
         return cls(
-            weights=arrays["weights"].astype(np.float64),
+            familiarity=Familiarity(
+                **{name: arrays[name].astype(np.float64) for name in Familiarity.__dataclass_fields__}
+            ),
             centroids=arrays["centroids"].astype(np.float32),
             **release.json("novelty"),
         )
@@ -94,14 +131,12 @@ def signals(scores: Floats, centroid_cosines: Floats, neighbours: Neighbours, mo
     Returns
     -------
     ndarray of float64, shape (n, len(SIGNALS))
-        Columns in the order of ``SIGNALS``: top probability and its log-odds, largest score and log-sum-exp of the
-        scores (Liu et al., NeurIPS 2020), cosine of the nearest case, mean of the five nearest, cosine to the nearest
-        centroid, and the share of the ten nearest cases that have the answered class.
+        Columns in the order of ``SIGNALS``: top probability and its log-odds, largest score, mean cosine of the five
+        nearest cases, cosine to the nearest centroid, and the share of the ten nearest cases that have the answered
+        class.
     """
     probabilities = softmax(scores)
     confidence = probabilities.max(axis=1)
-    largest = scores.max(axis=1)
-    energy = largest + np.log(np.exp(scores - largest[:, None]).sum(axis=1))
     cosines = neighbours.cosines.astype(np.float64)
     codes = model.codes(neighbours)[:, :_N_AGREEING]
     agreeing = codes == probabilities.argmax(axis=1)[:, None]
@@ -109,9 +144,7 @@ def signals(scores: Floats, centroid_cosines: Floats, neighbours: Neighbours, mo
         [
             confidence,
             np.log((confidence + _EPSILON) / (1.0 - confidence + _EPSILON)),
-            largest,
-            energy,
-            _mean(cosines[:, :1]),
+            scores.max(axis=1),
             _mean(cosines[:, :_N_FEW]),
             centroid_cosines.max(axis=1),
             _mean(agreeing.astype(np.float64)),

@@ -94,7 +94,7 @@ class Triage:
         if self.severity is not None:
             found["severity stage"] = (self.severity.stage.weights.shape, (N_INPUTS, N_LEVELS))
         if self.novelty is not None and self.category is not None:
-            found["novelty weights"] = (self.novelty.weights.shape, (len(SIGNALS),))
+            found["novelty form"] = (self.novelty.familiarity.form.shape, (1 + len(SIGNALS), 1 + len(SIGNALS)))
             n_classes = len(self.category.classes)
             found["novelty centroids"] = (self.novelty.centroids.shape[:1], (n_classes,))
         for name, (shape, expected) in found.items():

@@ -62,7 +62,7 @@ def fit_triage_in_folds(rows: LabelledRows, folds: NDArray[np.int64], params: Tr
     return FoldedFit(
         FittedTriage(triage, sev1=None, class_counts=class_counts(rows), language_counts=languages),
         softmax(pooled),
-        draft.familiarity(found),
+        draft.familiarity.of(found),
     )
 
 

@@ -11,13 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
 
 from evaluation.dataset import LabelledRows
 from evaluation.neighbours import neighbours_among
 from features.feature_space import FeatureRows
-from serving.heads import sigmoid
-from serving.novelty import SIGNALS, UNTRAINED, Novelty, signals
+from serving.novelty import SIGNALS, Familiarity, Novelty, signals
 from serving.target_model import TargetModel
 from training.calibration import MIN_CALIBRATION
 from training.matrices import take_rows
@@ -29,13 +28,13 @@ _MIN_ROWS = 200
 _MIN_CLASSES = 4
 _N_ROUNDS = 5
 _MIN_IN_CENTROID = 3
-_C = 0.3
+_C = 0.03
 
 Floats = NDArray[np.float64]
 
 
 def fit_novelty(train: LabelledRows, rows: FeatureRows, model: TargetModel, params: TrainingParams) -> Novelty:
-    """Learn the weights of the signals of novelty; the threshold is left open.
+    """Learn how the signals of novelty weigh; the threshold is left open.
 
     Parameters
     ----------
@@ -44,7 +43,7 @@ def fit_novelty(train: LabelledRows, rows: FeatureRows, model: TargetModel, para
     model : TargetModel
         Of the category, whole.
     """
-    draft = Novelty(UNTRAINED, centroids(rows.vectors, train.categories, model.classes), threshold=None)
+    draft = Novelty(Familiarity.untrained(), centroids(rows.vectors, train.categories, model.classes), threshold=None)
     known = np.flatnonzero([label is not None for label in train.categories])
     if len(known) < _MIN_ROWS or len(model.classes) < _MIN_CLASSES:
         return draft
@@ -60,7 +59,7 @@ def fit_novelty(train: LabelledRows, rows: FeatureRows, model: TargetModel, para
         if (groups == number).any()
     ]
     inside, outside = (np.vstack(part) for part in zip(*found, strict=True))
-    return Novelty(_weights(inside, outside), draft.centroids, threshold=None)
+    return replace(draft, familiarity=fit_familiarity(inside, outside))
 
 
 def with_thresholds(novelty: Novelty, found: Floats, params: TrainingParams) -> Novelty:
@@ -74,7 +73,7 @@ def with_thresholds(novelty: Novelty, found: Floats, params: TrainingParams) -> 
     share = params.novelty_quantile / 2
     return replace(
         novelty,
-        threshold=float(np.quantile(novelty.familiarity(found), share)),
+        threshold=float(np.quantile(novelty.familiarity.of(found), share)),
         farthest=float(np.quantile(found[:, SIGNALS.index("five_nearest")], share)),
     )
 
@@ -132,28 +131,24 @@ def _spread(scores: NDArray[np.float32]) -> float:
     return float(scores.std())
 
 
-def _weights(inside: Floats, outside: Floats) -> Floats:
-    """Weights of a balanced logistic regression of familiar against new.
+def fit_familiarity(inside: Floats, outside: Floats) -> Familiarity:
+    """A regularised logistic regression of familiar against new, on the signals, their squares and their products.
 
-    Every signal may only speak for familiarity, but the log-sum-exp, which is read against the largest score; the
-    probability itself gives way to its log-odds. So a few odd classes cannot teach that being far is being known.
+    Parameters
+    ----------
+    inside, outside : ndarray of float64, shape (n, len(SIGNALS))
+        Signals of tickets of kinds that were shown, and of kinds that were not; both count alike.
     """
     values = np.vstack([inside, outside])
     scale = values.std(axis=0)
     by_scale = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 1e-9)
-    by_scale[SIGNALS.index("confidence")] = 0.0
-    standard = (values - values.mean(axis=0)) * by_scale
-    is_inside = np.repeat([True, False], [len(inside), len(outside)])
-    share = np.where(is_inside, 0.5 / len(inside), 0.5 / len(outside)) * len(values)
-
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        weights, offset = parameters[:-1], parameters[-1]
-        probabilities = sigmoid(standard @ weights + offset)
-        given = np.where(is_inside, probabilities, 1.0 - probabilities)
-        wrong = share * (probabilities - is_inside)
-        value = -(share * np.log(np.maximum(given, 1e-12))).sum() + 0.5 / _C * (weights**2).sum()
-        return float(value), np.append(standard.T @ wrong + weights / _C, wrong.sum())
-
-    bounds = [(None if name == "energy" else 0.0, None) for name in SIGNALS]
-    found = minimize(loss, np.zeros(len(SIGNALS) + 1), jac=True, method="L-BFGS-B", bounds=[*bounds, (None, None)])
-    return np.asarray(found.x[:-1] * by_scale, dtype=np.float64)
+    blank = np.zeros((1 + len(SIGNALS), 1 + len(SIGNALS)))
+    draft = Familiarity(values.mean(axis=0), by_scale, blank)
+    with_one = np.hstack([np.ones((len(values), 1)), draft.standard(values)])
+    first, second = np.triu_indices_from(blank)
+    model = LogisticRegression(C=_C, class_weight="balanced", max_iter=2000)
+    # Without the product of 1 and 1: the threshold takes the place of an offset.
+    model.fit(with_one[:, first[1:]] * with_one[:, second[1:]], np.repeat([True, False], [len(inside), len(outside)]))
+    form = blank.copy()
+    form[first[1:], second[1:]] = model.coef_[0]
+    return replace(draft, form=form)

@@ -56,7 +56,7 @@ def familiarity(triage: Triage, rows: LabelledRows, known: LabelledRows) -> Floa
     found = triage.novelty.signals(
         triage.category, triage.space.transform(rows.examples), neighbours_among(known, rows)
     )
-    return triage.novelty.familiarity(found)
+    return triage.novelty.familiarity.of(found)
 
 
 def auroc(inside: Floats, outside: Floats) -> float:

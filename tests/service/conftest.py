@@ -35,7 +35,7 @@ from features.structured import StructuredColumns
 from features.text import model_text
 from features.ticket import SEVERITIES, Case, FixOutcome, Outcome, Severity, Status, Ticket
 from serving.keys import Scope, create_key
-from serving.novelty import SIGNALS
+from serving.novelty import SIGNALS, Familiarity
 from serving.ranking import UNTRAINED
 from serving.severity_model import INPUT_NAMES, N_HEADS
 
@@ -141,7 +141,9 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64) ->
             },
             "severity.json": {"inputs": list(INPUT_NAMES), "thresholds": thresholds, "sev1_threshold": 0.5},
             "novelty.safetensors": {
-                "weights": np.array([float(name in ("confidence", "five_nearest")) for name in SIGNALS]),
+                "mean": np.zeros(len(SIGNALS)),
+                "by_scale": np.ones(len(SIGNALS)),
+                "form": Familiarity.untrained().form,
                 "centroids": np.zeros((len(PROBLEMS), dimension), dtype=np.float32),
             },
             "novelty.json": {"threshold": 0.2, "farthest": -1.0},

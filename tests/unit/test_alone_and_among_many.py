@@ -71,7 +71,7 @@ def test_probabilities_and_familiarity_are_the_same_to_the_last_bit(fitted: Fitt
             triage.category.probabilities(features, near),
             triage.targets["team"].probabilities(features, near),
             triage.severity.probabilities(features, near),
-            triage.novelty.familiarity(triage.novelty.signals(triage.category, features, near)),
+            triage.novelty.familiarity.of(triage.novelty.signals(triage.category, features, near)),
         ]
 
     together = all_of(rows.examples, neighbours)

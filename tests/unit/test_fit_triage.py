@@ -245,7 +245,7 @@ def test_the_same_rows_and_seed_give_the_same_weights():
     for one, other in ((first.category.head, second.category.head), (first.severity, second.severity)):
         for name, values in one.to_arrays().items():
             assert np.array_equal(values, other.to_arrays()[name]), name
-    assert np.array_equal(first.novelty.weights, second.novelty.weights)
+    assert np.array_equal(first.novelty.familiarity.form, second.novelty.familiarity.form)
     assert first.novelty.threshold == second.novelty.threshold
 
 

@@ -13,8 +13,8 @@ from features.encoder import HashingEncoder
 from features.feature_space import Example
 from features.text import ModelText
 from features.ticket import Ticket
-from serving.novelty import SIGNALS, UNTRAINED, Novelty
-from training.novelty import centroids, fit_novelty
+from serving.novelty import SIGNALS, Familiarity, Novelty
+from training.novelty import centroids, fit_familiarity, fit_novelty
 from training.params import TrainingParams
 from training.triage import fit_triage
 
@@ -44,6 +44,7 @@ def rows_of(kinds: list[str], n: int, seed: int) -> LabelledRows:
     return LabelledRows(examples, tuple(labels), (None,) * n, {})
 
 
+PLAIN = Familiarity.untrained()
 KNOWN = ["login", "export", "billing", "sync", "mobile"]
 
 
@@ -51,7 +52,7 @@ def test_kinds_that_were_left_out_are_less_familiar_than_known_ones():
     train, calibration = rows_of(KNOWN, 300, 1), rows_of(KNOWN, 100, 2)
     triage = fit_triage(train, calibration, PARAMS).triage
     assert triage.novelty is not None
-    assert not np.array_equal(triage.novelty.weights, UNTRAINED)
+    assert not np.array_equal(triage.novelty.familiarity.form, PLAIN.form)
     inside, outside = (familiarity(triage, rows_of(kinds, 100, 3), train) for kinds in (KNOWN, ["mail", "maps"]))
     assert auroc(inside, outside) > 0.8
     assert triage.novelty.threshold is not None
@@ -62,7 +63,7 @@ def test_what_was_learned_is_no_worse_than_what_needs_no_learning():
     train, calibration = rows_of(KNOWN, 300, 1), rows_of(KNOWN, 100, 2)
     triage = fit_triage(train, calibration, PARAMS).triage
     assert triage.novelty is not None
-    plain = replace(triage, novelty=replace(triage.novelty, weights=UNTRAINED))
+    plain = replace(triage, novelty=replace(triage.novelty, familiarity=PLAIN))
     learned, untrained = (
         auroc(*(familiarity(which, rows_of(kinds, 200, 4), train) for kinds in (KNOWN, ["mail", "maps"])))
         for which in (triage, plain)
@@ -76,19 +77,34 @@ def test_too_few_classes_or_rows_fall_back(kinds: list[str], n: int):
     triage = fit_triage(train, rows_of(kinds, 60, 2), PARAMS).triage
     assert triage.category is not None
     found = fit_novelty(train, triage.space.transform(train.examples), triage.category, PARAMS)
-    assert np.array_equal(found.weights, UNTRAINED)
+    assert np.array_equal(found.familiarity.form, PLAIN.form)
     assert found.threshold is None
     assert np.abs(found.centroids).sum(axis=1).min() > 0
 
 
-def test_the_probability_gives_way_to_its_log_odds():
-    train = rows_of(KNOWN, 300, 1)
-    triage = fit_triage(train, rows_of(KNOWN, 60, 2), PARAMS).triage
-    assert triage.novelty is not None
-    weights = dict(zip(SIGNALS, triage.novelty.weights.tolist(), strict=True))
-    assert weights["confidence"] == 0.0
-    assert np.count_nonzero(triage.novelty.weights) >= 5
-    assert np.isfinite(triage.novelty.weights).all()
+def test_being_sure_counts_for_less_where_all_cases_are_far():
+    """New tickets that a model is sure of are what no sum of the signals can tell from known ones that lie far."""
+    generator = np.random.default_rng(0)
+    sure, near = SIGNALS.index("confidence"), SIGNALS.index("five_nearest")
+
+    def kind(*places: tuple[float, float]) -> np.ndarray:
+        found = generator.normal(0, 0.3, (200 * len(places), len(SIGNALS)))
+        found[:, [sure, near]] += np.repeat(places, 200, axis=0)
+        return found
+
+    inside, outside = kind((1, 1), (-1, -1)), kind((1, -1), (-1, 1))
+    learned = fit_familiarity(inside, outside)
+    assert auroc(learned.of(inside), learned.of(outside)) > 0.95
+    assert auroc(PLAIN.of(inside), PLAIN.of(outside)) < 0.7
+
+
+def test_a_signal_that_never_varies_says_nothing():
+    inside, outside = np.zeros((30, len(SIGNALS))), np.zeros((30, len(SIGNALS)))
+    inside[:, 0] = 1.0
+    learned = fit_familiarity(inside, outside)
+    odd = np.zeros((1, len(SIGNALS)))
+    odd[0, 1:] = 9.0
+    assert learned.of(odd) == pytest.approx(learned.of(outside[:1]))
 
 
 def test_a_centroid_is_the_mean_direction_of_three_tickets_or_more():
@@ -101,7 +117,7 @@ def test_a_centroid_is_the_mean_direction_of_three_tickets_or_more():
 
 
 def test_a_ticket_alone_is_as_familiar_as_among_others():
-    novelty = Novelty(np.arange(len(SIGNALS), dtype=np.float64), ENCODER.encode(["a b", "c d"]), None)
+    novelty = Novelty(PLAIN, ENCODER.encode(["a b", "c d"]), None)
     train = rows_of(KNOWN, 100, 1)
     rows = fit_triage(train, train, PARAMS).triage.space.transform(train.examples)
     together = novelty.centroid_cosines(rows)

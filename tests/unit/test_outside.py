@@ -20,7 +20,7 @@ from features.ticket import Ticket
 from serving.decision import Thresholds
 from serving.heads import LinearHead
 from serving.neighbours import Vote
-from serving.novelty import UNTRAINED, Novelty
+from serving.novelty import Familiarity, Novelty
 from serving.target_model import TargetModel
 from serving.triage import Triage
 
@@ -65,7 +65,7 @@ def test_familiarity_is_the_novelty_score_of_the_release():
         category=category,
         severity=None,
         targets={},
-        novelty=Novelty(UNTRAINED, np.zeros((2, 2), np.float32), threshold=None),
+        novelty=Novelty(Familiarity.untrained(), np.zeros((2, 2), np.float32), threshold=None),
     )
     known = labelled((1.0, 0.0), (0.0, 1.0), category="a")
     # Top probability, and twice the mean cosine.

@@ -15,7 +15,7 @@ from features.ticket import Severity, Ticket
 from serving.decision import Thresholds
 from serving.heads import LinearHead
 from serving.neighbours import Neighbours, Vote
-from serving.novelty import SIGNALS, Novelty
+from serving.novelty import SIGNALS, Familiarity, Novelty
 from serving.parents import Parent
 from serving.ranking import UNTRAINED
 from serving.schemas import Action
@@ -55,8 +55,9 @@ def near(*cosines: list[float], labels: tuple[str | None, ...] = ()) -> Neighbou
 
 def novelty(*, threshold: float | None) -> Novelty:
     """Top probability plus the mean cosine of the five nearest."""
-    weights = np.array([float(name in ("confidence", "five_nearest")) for name in SIGNALS])
-    return Novelty(weights, centroids=np.zeros((2, 2), np.float32), threshold=threshold)
+    plain = Familiarity.untrained()
+    even = replace(plain, form=np.minimum(plain.form, 1.0))
+    return Novelty(even, centroids=np.zeros((2, 2), np.float32), threshold=threshold)
 
 
 def severity_model(**changes: object) -> SeverityModel:
@@ -215,7 +216,9 @@ def test_a_release_gives_back_every_number(triage: Triage, release_of):
     generator = np.random.default_rng(0)
     stage = stage_of(generator.standard_normal((N_INPUTS, 4)), generator.standard_normal(4))
     own = {"login": Thresholds(suggest=0.2, automate=None), "exports": Thresholds(suggest=None, automate=None)}
-    learned = Novelty(generator.standard_normal(len(SIGNALS)), np.eye(2, dtype=np.float32), threshold=-0.25)
+    n = len(SIGNALS)
+    weighed = Familiarity(*generator.standard_normal((2, n)), form=generator.standard_normal((1 + n, 1 + n)))
+    learned = Novelty(weighed, np.eye(2, dtype=np.float32), threshold=-0.25)
     category = replace(triage.category, vote=Vote(0.05, 0.7), class_thresholds=own, rare=frozenset({"login"}))
     triage = replace(triage, category=category, severity=severity_model(stage=stage), novelty=learned)
     again = Triage.from_release(load_release(release_of(triage)))
@@ -226,7 +229,8 @@ def test_a_release_gives_back_every_number(triage: Triage, release_of):
     assert again.category.class_thresholds == own
     assert np.array_equal(again.severity.stage.weights, stage.weights)
     assert np.array_equal(again.severity.stage.intercept, stage.intercept)
-    assert np.array_equal(again.novelty.weights, learned.weights)
+    for name in ("mean", "by_scale", "form"):
+        assert np.array_equal(getattr(again.novelty.familiarity, name), getattr(weighed, name))
     assert np.array_equal(again.novelty.centroids, learned.centroids)
     assert again.novelty.threshold == learned.threshold
 
