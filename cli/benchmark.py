@@ -27,16 +27,17 @@ if TYPE_CHECKING:
 @click.option(
     "--on",
     type=click.Choice(["tune", "test"]),
-    help="Rows to score: those to choose on, or the test rows. Default: tune for category, test for severity.",
+    help="Rows that category and severity score: those to choose on, or the test rows. Default: tune for category, "
+    "test for severity.",
 )
 @click.option(
     "--label",
     type=click.Choice(["project", "component"]),
     default="project",
     show_default=True,
-    help="What the category of an issue is; component needs --project.",
+    help="What the category of an issue is (category only); component needs --project.",
 )
-@click.option("--project", metavar="KEY", help="Only this project's issues and pairs.")
+@click.option("--project", metavar="KEY", help="Only this project's issues and pairs (not with 'all').")
 @tune_options
 @workspace_option
 @json_option

@@ -23,6 +23,7 @@ from cli.common import json_option, settings_of, workspace_option
     help="JSON file with the body of POST /v1/suggest; '-' reads standard input.",
 )
 @click.option("--top-k", type=click.IntRange(1, 50), default=None, help="Number of similar cases (default: 5).")
+@click.option("--explain", is_flag=True, help="Say why: words, nearest cases, and what would change the severity.")
 @workspace_option
 @json_option
 def suggest(
@@ -30,6 +31,7 @@ def suggest(
     description: str | None,
     ticket_file: Path | None,
     top_k: int | None,
+    explain: bool,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -40,17 +42,18 @@ def suggest(
 
     if ticket_file is None and subject is None and description is None:
         raise click.UsageError("Give --ticket FILE, or --subject and --description.")
-    if ticket_file is not None and not (subject is None and description is None and top_k is None):
-        raise click.UsageError("Give --ticket FILE, or --subject, --description and --top-k, not both.")
-    request = parse_suggest_request(_body(ticket_file, subject, description, top_k))
+    if ticket_file is not None and not (subject is None and description is None and top_k is None and not explain):
+        raise click.UsageError("Give --ticket FILE, or --subject, --description, --top-k and --explain, not both.")
+    more = ({"top_k": top_k} if top_k else {}) | ({"explain": True} if explain else {})
+    request = parse_suggest_request(_body(ticket_file, subject, description, more))
     with closing(assemble(settings_of(workspace))) as opened:
         suggestion = opened.suggester.suggest(to_query(request, request.ticket))
     click.echo(suggestion.model_dump_json() if as_json else render_suggestion(suggestion))
 
 
-def _body(ticket_file: Path | None, subject: str | None, description: str | None, top_k: int | None) -> bytes:
+def _body(ticket_file: Path | None, subject: str | None, description: str | None, more: dict[str, Any]) -> bytes:
     if ticket_file is not None:
         return sys.stdin.buffer.read() if str(ticket_file) == "-" else ticket_file.read_bytes()
     body: dict[str, Any] = {"ticket": {"subject": subject or "", "description": description or ""}}
     # The standard library escapes the halves of surrogates that stand for bytes of an argument that is not UTF-8.
-    return json.dumps(body | ({"top_k": top_k} if top_k else {})).encode()
+    return json.dumps(body | more).encode()

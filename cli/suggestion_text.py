@@ -30,9 +30,12 @@ def render_suggestion(suggestion: Suggestion) -> str:
     """Lay out a suggestion in plain text, as a rule at most 100 columns wide; only ids and addresses may be longer."""
     lines = [
         _row("Category", _target(suggestion.category)),
+        *_why(suggestion.category),
         _row("Severity", _severity(suggestion.severity)),
-        *(_row(name.capitalize()[:10], _target(answer)) for name, answer in suggestion.targets.items()),
+        *_why(suggestion.severity),
     ]
+    for name, answer in suggestion.targets.items():
+        lines += [_row(name.capitalize()[:10], _target(answer)), *_why(answer)]
     if suggestion.novel:
         lines.append(_row("New", "unlike anything in the history"))
     lines += _section("Similar cases", [line for case in suggestion.similar_cases for line in _case(case)])
@@ -74,6 +77,10 @@ def _severity(answer: SeverityAnswer) -> str:
     else:
         text = f"{answer.value}  ({_ACTIONS[answer.action]}; most likely {answer.most_likely}, {answer.confidence:.0%})"
     return f"{text}  Sev1 risk {answer.sev1_risk:.0%}{' — FLAGGED' if answer.sev1_flag else ''}"
+
+
+def _why(answer: TargetAnswer | SeverityAnswer) -> list[str]:
+    return _wrap("; ".join(answer.why or ()), " " * _LABEL)
 
 
 def _alternatives(items: Sequence[Alternative]) -> str:

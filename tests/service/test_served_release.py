@@ -40,6 +40,7 @@ def test_a_promoted_release_takes_over_under_load_without_one_failure(workspace,
         threads = [threading.Thread(target=ask) for _ in range(3)]
         for thread in threads:
             thread.start()
+        served.eventually(lambda: "r1" in releases, 20.0)
         point_current(workspace.releases_dir, "r2")
         served.eventually(lambda: "r2" in releases, 20.0)
         point_current(workspace.releases_dir, "r1")
@@ -71,7 +72,8 @@ def test_a_damaged_release_is_refused_and_the_old_one_goes_on(workspace, kit):
         assert served.suggest(SUBJECT).json()["release"] == "r1"
         with served.client() as client:
             assert client.get("/readyz").status_code == 200
-            assert "precedent_release_refused 1.0" in client.get("/metrics").text
+            # The figure follows at the end of the round that refused.
+            served.eventually(lambda: "precedent_release_refused 1.0" in client.get("/metrics").text, 10.0)
 
         point_current(workspace.releases_dir, "r1")
         served.eventually(lambda: details(served)["refused"] is None, 10.0)

@@ -167,6 +167,7 @@ def test_every_command_takes_a_workspace_and_explains_itself():
         (["keys", "create", "--label", "x", "--group", "a", "--all-groups"], "not both"),
         (["suggest"], "Give --ticket FILE, or --subject and --description."),
         (["suggest", "--subject", "x", "--ticket", str(SAMPLES / "new_ticket.json")], "not both"),
+        (["suggest", "--explain", "--ticket", str(SAMPLES / "new_ticket.json")], "not both"),
         (["suggest", "--subject", "x", "--top-k", "0"], "0 is not in the range"),
         (["serve", "--port", "70000"], "70000 is not in the range"),
         (["train", "--seed", "-1"], "-1 is not in the range"),
@@ -291,6 +292,10 @@ def test_json_of_a_release_s_life(precedent: Run, trained_copy: Settings, traine
     assert json.loads(precedent("index", "verify", *at).out)["sound"] is True
     suggestion = json.loads(precedent("suggest", "--subject", "SAML login fails", "--top-k", 2, *at).out)
     assert suggestion["release"] == better
+    assert suggestion["category"]["why"] is None
+    explained = json.loads(precedent("suggest", "--subject", "SAML login fails", "--explain", *at).out)
+    assert explained["category"]["why"]
+    assert explained["severity"]["why"]
     findings = {finding["name"]: finding["state"] for finding in json.loads(precedent("doctor", *at).out)}
     assert findings["release"] == findings["registry"] == findings["index"] == "ok"
 

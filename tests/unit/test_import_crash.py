@@ -16,7 +16,7 @@ from features.schema import links, messages, outcomes, tickets
 from features.ticket import Case, Ticket
 
 ROOT = Path(__file__).parents[2]
-N_ROWS = 1500
+N_ROWS = 4000
 BATCH = 50
 
 PROGRAM = """

@@ -26,7 +26,10 @@ def test_a_seed_that_is_given_wins(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("svm_d = 1", "Training parameter svm_d is wrong: .*got 1.*mend it in .*params.toml"),
+        (
+            "svm_d = 1",
+            "Training parameter svm_d is wrong: there is none of that name, but svm_c, .*got 1.*in .*params.toml",
+        ),
         ("svm_c = -1", "svm_c is wrong: .*greater than 0 .got -1"),
         ("seed = -1", "seed is wrong"),
         ("min_df = 2", "min_df is wrong"),

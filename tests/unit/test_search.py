@@ -95,7 +95,7 @@ def test_without_a_search_there_is_no_recipe(tmp_path: Path):
 def test_a_recipe_that_no_search_wrote_is_refused(tmp_path: Path, text: str):
     path = tmp_path / "recipe.toml"
     path.write_text(text)
-    with pytest.raises(SettingsInvalid, match="is not what a search writes"):
+    with pytest.raises(SettingsInvalid, match=r"^The recipe .* is not what a search writes \(.+\); remove it"):
         read_recipe(path)
 
 

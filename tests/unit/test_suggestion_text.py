@@ -60,7 +60,12 @@ def case(**changes: object) -> SimilarCase:
 def test_a_full_suggestion_as_a_person_reads_it():
     full = EMPTY.model_copy(
         update={
-            "category": TargetAnswer(value="exports", confidence=0.91, action=Action.SUGGEST),
+            "category": TargetAnswer(
+                value="exports",
+                confidence=0.91,
+                action=Action.SUGGEST,
+                why=['word "csv"', "case T-1 (exports, cosine 0.83)"],
+            ),
             "severity": SeverityAnswer(
                 value=Severity.SEV2,
                 most_likely=Severity.SEV3,
@@ -68,6 +73,7 @@ def test_a_full_suggestion_as_a_person_reads_it():
                 action=Action.SUGGEST,
                 sev1_flag=True,
                 sev1_risk=0.2,
+                why=["would be sev1 at a Sev1 risk of 0.25 (now 0.20)"],
             ),
             "targets": {"team": TargetAnswer(value="data", confidence=1.0, action=Action.AUTOMATE)},
             "similar_cases": [case()],
@@ -83,7 +89,9 @@ def test_a_full_suggestion_as_a_person_reads_it():
     )
     assert render_suggestion(full).split("\n") == [
         "Category   exports  91%  (a suggestion)",
+        '           word "csv"; case T-1 (exports, cosine 0.83)',
         "Severity   sev2  (a suggestion; most likely sev3, 50%)  Sev1 risk 20% — FLAGGED",
+        "           would be sev1 at a Sev1 risk of 0.25 (now 0.20)",
         "Team       data  100%  (sure enough to set by itself)",
         "New        unlike anything in the history",
         "",

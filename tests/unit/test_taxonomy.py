@@ -85,7 +85,8 @@ def test_a_workspace_may_have_a_taxonomy_and_one_that_is_named_must_be_there(tmp
 
 
 def test_the_documented_file_does_what_the_document_says(read: Read) -> None:
-    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+    document = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    text = document.partition("A taxonomy file says more")[2].split("```toml\n")[1].split("```")[0]
     taxonomy = read(text)
     category = taxonomy.category
     assert category.resolve("access>sso>saml") == ("Access > SSO > SAML", Fate.KEPT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickletools
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -35,12 +36,13 @@ from training.export import export_page, read_report
 from training.params import TrainingParams
 from training.parts import release_parts
 from training.promotion import promote, rollback
+from training.recipe import SEARCH_JSON
 from training.reporting import _metric_name
 from training.run import encoder_folder, fit, train
 from training.tracking import CHALLENGER, CHAMPION, MODEL_NAME, Tracker
 
 if TYPE_CHECKING:
-    from conftest import Trained
+    from conftest import CommandResult, Trained
 
 PARAMS = TrainingParams(max_terms=1_000)
 
@@ -106,6 +108,31 @@ def test_any_label_can_name_a_metric(label: str):
 def test_labels_that_differ_have_metrics_of_their_own():
     labels = ["a/b", "a:b", "a_b", "x" * 150, "x" * 151]
     assert len({_metric_name(label) for label in labels}) == len(labels)
+
+
+@pytest.mark.slow
+def test_a_search_is_recorded_and_used_from_then_on(
+    trained_copy: Settings, precedent: Callable[..., CommandResult], tmp_path: Path
+):
+    def params_of(result: CommandResult) -> dict[str, object]:
+        assert result.code == 0, result.err
+        params: dict[str, object] = load_release(Path(json.loads(result.out)["folder"])).json("params")
+        return params
+
+    file = tmp_path / "params.toml"
+    file.write_text("svm_c = 7.0\nmax_terms = 1_000\n")
+    workspace = ("--workspace", trained_copy.workspace, "--json")
+    searched = precedent("train", "--search", "--params", file, *workspace)
+    recipe = tomllib.loads(trained_copy.recipe_path.read_text())
+    assert "Tried 36 recipes" in searched.err
+    assert recipe.items() <= params_of(searched).items()
+    assert recipe["svm_c"] != 7.0, "what is searched for wins over the file"
+    assert params_of(searched)["max_terms"] == 1_000
+    assert json.loads(trained_copy.recipe_path.with_name(SEARCH_JSON).read_bytes())["chosen"].items() >= recipe.items()
+
+    trained_copy.recipe_path.write_text('machines = "wide"\nuses_vote = false\n')
+    later = params_of(precedent("train", "--params", file, *workspace))
+    assert (later["machines"], later["uses_vote"], later["svm_c"]) == ("wide", False, 7.0)
 
 
 def test_training_serves_nothing(trained: Trained):
