@@ -81,6 +81,15 @@ def test_too_few_classes_or_rows_fall_back(kinds: list[str], n: int):
     assert np.abs(found.centroids).sum(axis=1).min() > 0
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_one_class_may_have_nearly_all_tickets(seed: int):
+    train = replace(rows_of(KNOWN, 300, 2), categories=(*KNOWN[:4], *(KNOWN[0],) * 296))
+    params = PARAMS.model_copy(update={"seed": seed})
+    novelty = fit_triage(train, rows_of(KNOWN, 60, 3), params).triage.novelty
+    assert novelty is not None
+    assert np.isfinite(novelty.weights).all()
+
+
 def test_the_probability_gives_way_to_its_log_odds():
     train = rows_of(KNOWN, 300, 1)
     triage = fit_triage(train, rows_of(KNOWN, 60, 2), PARAMS).triage
