@@ -26,8 +26,9 @@ from training.matrices import take_rows
 from training.members import Members, fit_counted, fit_wide
 from training.params import Recipe, TrainingParams
 from training.pooling import fit_pool
+from training.split import in_time
 from training.target import UNSEEN, class_numbers, neighbour_codes
-from training.triage import fit_space, in_time
+from training.triage import fit_space
 
 DENSE_WEIGHTS = (0.75, 1.5, 3.0)
 SVM_CS = (0.25, 0.5, 1.0)
@@ -154,7 +155,8 @@ def choose(tried: Sequence[Tried]) -> Tried:
 
 
 def _parts(train: LabelledRows, params: TrainingParams) -> _Parts:
-    known = [i for i in in_time(train.examples, params.seed).tolist() if train.categories[i] is not None]
+    created = [example.ticket.created_at for example in train.examples]
+    known = [i for i in in_time(created, seed=params.seed) if train.categories[i] is not None]
     if len(known) < _MIN_ROWS:
         raise NotEnoughData(
             f"There are {len(known)} training tickets with a category; a search needs at least {_MIN_ROWS}: import "
