@@ -24,7 +24,6 @@ from training.params import TrainingParams
 from training.split import in_time
 from training.thresholds import threshold_for_recall
 
-_NEVER = 2.0  # no probability reaches it
 _N_BLOCKS = 5
 _N_CALIBRATION_BLOCKS = 5
 # The second stage forgets: of the rows in order of time, one that lies half of all rows back counts half.
