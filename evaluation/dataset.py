@@ -87,7 +87,7 @@ class FoldedFit:
     probabilities : ndarray of float64, shape (n, n_classes)
         Calibrated, out of fold; columns in the order of the fitted category's classes.
     familiarity : ndarray of float64, shape (n,)
-        Novelty scores, out of fold; low is new.
+        Novelty scores of signals out of fold, their weights learned on all rows; low is new.
     """
 
     fitted: FittedTriage

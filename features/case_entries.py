@@ -308,7 +308,7 @@ class CaseEntries:
         product, customer, reporter = (
             self._names.label(self._columns[name].item(slot)) for name in ("product", "customer", "reporter")
         )
-        return Counted(Who(product, customer, reporter), value["severity"], _seconds(at))
+        return Counted(Who(product, customer, reporter), value["severity"], _seconds(max(at, value["created"])))
 
     def _values(self, stored: StoredCase, text: ModelText) -> dict[str, int | bool]:
         ticket, outcome = stored.case.ticket, stored.case.outcome

@@ -88,10 +88,15 @@ class Counted:
 
     @classmethod
     def of(cls, ticket: Ticket, outcome: Outcome) -> Counted | None:
-        """A case as it counts; None where its severity is not known, or nobody knows since when."""
-        at = outcome.resolved_at or (ticket.created_at if outcome.is_resolved else None)
-        if at is None or outcome.severity is None:
+        """A case as it counts; None where its severity is not known, or nobody knows since when.
+
+        No severity is known before its ticket is there: a clock that went back, or tickets that were moved here with
+        the time of the move, have a resolution before their creation.
+        """
+        known = outcome.resolved_at or (ticket.created_at if outcome.is_resolved else None)
+        if known is None or outcome.severity is None:
             return None
+        at = max(known, ticket.created_at or known)
         return cls(Who.of(ticket), SEVERITIES.index(outcome.severity), at.timestamp())
 
 
@@ -244,7 +249,8 @@ def own_shares(record: Floats, group: str) -> Floats | None:
 def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> Floats:
     """The record of each ticket as it stood when the ticket was created.
 
-    An undated ticket has the record of somebody unknown at the end: the shares among all tickets.
+    Undated tickets have one record, that of somebody unknown at the end: the shares among all tickets. Their own
+    severity stays among these: shares without it would differ by nothing else, and tell it.
 
     Returns
     -------
@@ -254,21 +260,16 @@ def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> F
     events = [(ticket.at, True, i) for i, ticket in enumerate(counted) if ticket is not None]
     events += [(at.timestamp(), False, i) for i, ticket in enumerate(tickets) if (at := ticket.created_at) is not None]
     record, rows = PastRecord(), np.tile(empty_record(), (len(tickets), 1))
-    added: set[int] = set()
     # Of events at the same moment creations come first: what is known at that very moment was not known before.
     for moment, is_known, i in sorted(events):
         known = counted[i]
         if is_known and known is not None:
             record.add(known)
-            added.add(i)
         elif not is_known:
-            # A clock that went back can resolve a ticket before its creation.
-            rows[i] = record.features(Who.of(tickets[i]), at=moment, without=known if i in added else None)
+            rows[i] = record.features(Who.of(tickets[i]), at=moment)
     if events:
         last = max(moment for moment, _, _ in events)
-        for i, ticket in enumerate(tickets):
-            if ticket.created_at is None:
-                rows[i] = record.features(Who(None, None, None), at=last, without=counted[i])
+        rows[[ticket.created_at is None for ticket in tickets]] = record.features(Who(None, None, None), at=last)
     return rows
 
 

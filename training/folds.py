@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ from serving.neighbours import N_NEIGHBOURS, Neighbours
 from serving.novelty import signals
 from serving.triage import CATEGORY, Triage
 from training.languages import count_languages, trained_languages
-from training.novelty import fit_novelty, with_thresholds
+from training.novelty import centroids, fit_novelty, with_thresholds
 from training.params import TrainingParams
 from training.target import calibrated_target, class_numbers, fit_target_members
 from training.triage import class_counts, fit_space
@@ -48,7 +50,8 @@ def fit_triage_in_folds(rows: LabelledRows, folds: NDArray[np.int64], params: Tr
     truth = class_numbers(rows.categories, members.classes)
     model, pooled = calibrated_target(CATEGORY, members, rows.categories, scores, neighbours, truth, params)
     draft = fit_novelty(rows, features, model, params)
-    found = signals(pooled, draft.centroid_cosines(features), neighbours, model)
+    cosines = centroid_cosines_in_other_folds(features.vectors, rows.categories, folds, model.classes)
+    found = signals(pooled, cosines, neighbours, model)
     novelty = with_thresholds(draft, found, params)
     languages = count_languages(rows.examples)
     triage = Triage(
@@ -90,6 +93,18 @@ def _held_out(
     scores = np.zeros((n_machines, len(rows), len(classes)))
     scores[:, inside] = part[:n_machines]
     return scores
+
+
+def centroid_cosines_in_other_folds(
+    vectors: NDArray[np.float32], labels: Sequence[str | None], folds: NDArray[np.int64], classes: Sequence[str]
+) -> NDArray[np.float64]:
+    """Cosine of each row to the mean direction of each class among the other folds' rows, shape (n, n_classes)."""
+    cosines = np.empty((len(vectors), len(classes)))
+    for fold in np.unique(folds):
+        inside, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        others = centroids(vectors[rest], [labels[i] for i in rest.tolist()], classes)
+        cosines[inside] = vectors[inside].astype(np.float64) @ others.T
+    return cosines
 
 
 def neighbours_in_other_folds(rows: LabelledRows, folds: NDArray[np.int64]) -> Neighbours:

@@ -54,10 +54,12 @@ def fit_novelty(train: LabelledRows, rows: FeatureRows, model: TargetModel, para
     groups = np.array([group[str(label)] for label in taken.categories])
     folds = generator.permutation(len(chosen)) % _N_ROUNDS
     found = [
-        _round(taken, taken_rows, groups == number, folds == number, model, params)
+        _round(taken, taken_rows, left_out, held_out, model, params)
         for number in range(_N_ROUNDS)
-        if (groups == number).any()
+        if _tells(taken, left_out := groups == number, held_out := folds == number)
     ]
+    if not found:
+        return draft
     inside, outside = (np.vstack(part) for part in zip(*found, strict=True))
     return replace(draft, familiarity=fit_familiarity(inside, outside))
 
@@ -95,6 +97,12 @@ def centroids(
 def _numbered(generator: np.random.Generator, classes: Sequence[str]) -> dict[str, int]:
     """Put each class in one of the rounds that leave it out."""
     return {classes[k]: place % _N_ROUNDS for place, k in enumerate(generator.permutation(len(classes)).tolist())}
+
+
+def _tells(taken: LabelledRows, left_out: NDArray[np.bool_], held_out: NDArray[np.bool_]) -> bool:
+    """Whether a round has rows of both kinds to tell apart, and two classes to show: one class may have nearly all."""
+    shown = {taken.categories[i] for i in np.flatnonzero(~left_out & ~held_out).tolist()}
+    return len(shown) > 1 and bool(left_out.any()) and bool((~left_out & held_out).any())
 
 
 def _round(

@@ -36,7 +36,7 @@ from training.sentence_encoder import export_encoder
 from training.split import Split
 from training.tracking import RecordedRun, Tracker
 from training.triage import fit_triage
-from training.tuned_encoder import read_tuned, weights_folder
+from training.tuned_encoder import TunedEncoder, read_tuned, weights_folder
 from training.tuning_params import TuningParams
 
 Say = Callable[[str], None]
@@ -121,7 +121,7 @@ def train(
         if tuned := read_tuned(settings):
             tuned.check_unseen(first_calibration_time(data, params))
         if searching:
-            params = _searched(settings, data, params, say)
+            params = _searched(settings, data, params, tuned, say)
         say(f"Fitting on {len(data.cases):,} tickets")
         fitted = fit(data, history, encoder, settings.index_dir / encoder.fingerprint, params)
     say("Scoring the newest tickets and the floors")
@@ -201,9 +201,12 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     )
 
 
-def _searched(settings: Settings, data: TrainingData, params: TrainingParams, say: Say) -> TrainingParams:
+def _searched(
+    settings: Settings, data: TrainingData, params: TrainingParams, tuned: TunedEncoder | None, say: Say
+) -> TrainingParams:
     labelled, split = labelled_split(data, params)
-    found = search(data.rows.take(labelled).take(split.train), params, say)
+    rows = data.rows.take(labelled).take(split.train)
+    found = search(rows, params, say, learned_until=tuned.learned_until if tuned else None)
     write_recipe(settings.recipe_path, found)
     for line in found.lines():
         say(line)

@@ -1,15 +1,18 @@
 """Choose the recipe of the category model on the history's own tune tickets, by a rule that is written down.
 
 The oldest 70 % of the training part are fitted on, the next 15 % set how much each source counts, the newest 15 % tell
-the recipes apart by log-loss. The rule: of the recipes whose log-loss is no worse than the best one's by more than one
-standard error of the difference (Breiman et al., Classification and Regression Trees, 1984), the one that differs from
-the defaults in the fewest parameters is chosen; of equals, the best. Calibration and test tickets are not looked at.
+the recipes apart by log-loss; what a tuned encoder has learned from is fitted on too, and the rest halved.
+
+The rule: of the recipes whose log-loss is no worse than the best one's by more than one standard error of the
+difference (Breiman et al., Classification and Regression Trees, 1984), the one that differs from the defaults in the
+fewest parameters is chosen; of equals, the best. Calibration and test tickets are not looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import product
 
 import numpy as np
@@ -26,13 +29,15 @@ from training.matrices import take_rows
 from training.members import Members, fit_counted, fit_wide
 from training.params import Recipe, TrainingParams
 from training.pooling import fit_pool
+from training.split import in_time
 from training.target import UNSEEN, class_numbers, neighbour_codes
-from training.triage import fit_space, in_time
+from training.triage import fit_space
 
 DENSE_WEIGHTS = (0.75, 1.5, 3.0)
 SVM_CS = (0.25, 0.5, 1.0)
-_FIT, _POOL = 0.7, 0.85
+_FIT = 0.7
 _MIN_ROWS = 200
+_MIN_UNSEEN = 20
 
 Say = Callable[[str], None]
 Floats = NDArray[np.float64]
@@ -100,7 +105,7 @@ class _Parts:
     n_pool: int
 
 
-def search(train: LabelledRows, params: TrainingParams, say: Say) -> Search:
+def search(train: LabelledRows, params: TrainingParams, say: Say, *, learned_until: datetime | None = None) -> Search:
     """Try every recipe on the training part of a history.
 
     Parameters
@@ -109,13 +114,17 @@ def search(train: LabelledRows, params: TrainingParams, say: Say) -> Search:
         What a release would be fitted on: nothing of it is newer than the calibration rows.
     say : callable
         Told a line for each group of recipes.
+    learned_until : datetime, optional
+        Creation time of the newest ticket that a tuned encoder has learned from. Its vectors of these tell their labels
+        better than those of new ones, so they tell nothing of how much the embedding is worth.
 
     Raises
     ------
     NotEnoughData
-        If fewer than 200 training tickets have a category, or the oldest of them have a single one.
+        If fewer than 200 training tickets have a category, the oldest of them have a single one, or a tuned encoder has
+        learned from all but fewer than 20.
     """
-    parts = _parts(train, params)
+    parts = _parts(train, params, learned_until)
     tried: list[Tried] = []
     for svm_c in SVM_CS:
         at = params.model_copy(update={"svm_c": svm_c})
@@ -153,15 +162,22 @@ def choose(tried: Sequence[Tried]) -> Tried:
     return min(near, key=lambda one: (one.recipe.n_changed, one.log_loss))
 
 
-def _parts(train: LabelledRows, params: TrainingParams) -> _Parts:
-    known = [i for i in in_time(train.examples, params.seed).tolist() if train.categories[i] is not None]
+def _parts(train: LabelledRows, params: TrainingParams, learned_until: datetime | None) -> _Parts:
+    created = [example.ticket.created_at for example in train.examples]
+    known = [i for i in in_time(created, seed=params.seed) if train.categories[i] is not None]
+    n_learned = sum(_is_learned(created[i], learned_until) for i in known)
     if len(known) < _MIN_ROWS:
         raise NotEnoughData(
             f"There are {len(known)} training tickets with a category; a search needs at least {_MIN_ROWS}: import "
             "more history, or train without --search."
         )
-    n_fit, n_seen = int(len(known) * _FIT), int(len(known) * _POOL)
+    n_fit = max(int(len(known) * _FIT), n_learned)
     older, newer = train.take(known[:n_fit]), train.take(known[n_fit:])
+    if len(newer) < _MIN_UNSEEN:
+        raise NotEnoughData(
+            f"The tuned encoder has learned from all but {len(newer)} of the {len(known)} training tickets with a "
+            f"category; a search needs at least {_MIN_UNSEEN} others: tune again, or train without --search."
+        )
     if len(set(older.categories)) < 2:
         raise NotEnoughData(
             f"The oldest {n_fit} training tickets have the one category {older.categories[0]!r}; train without "
@@ -174,8 +190,13 @@ def _parts(train: LabelledRows, params: TrainingParams) -> _Parts:
         later=space.transform(newer.examples),
         later_labels=tuple(str(label) for label in newer.categories),
         neighbours=neighbours_among(older, newer),
-        n_pool=n_seen - n_fit,
+        n_pool=len(newer) // 2,
     )
+
+
+def _is_learned(created: datetime | None, learned_until: datetime | None) -> bool:
+    """Whether a tuned encoder may have learned from a ticket; an undated one it has."""
+    return learned_until is not None and (created is None or created <= learned_until)
 
 
 def _weighted(rows: FeatureRows, dense_weight: float) -> FeatureRows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +21,9 @@ from serving.severity_model import N_HEADS, N_INPUTS, N_LEVELS, SecondStage, Sev
 from training.calibration import choose_thresholds
 from training.matrices import head_of, matrix, take_rows
 from training.params import TrainingParams
+from training.split import in_time
 from training.thresholds import threshold_for_recall
 
-_NEVER = 2.0  # no probability reaches it
 _N_BLOCKS = 5
 _N_CALIBRATION_BLOCKS = 5
 # The second stage forgets: of the rows in order of time, one that lies half of all rows back counts half.
@@ -50,7 +49,7 @@ def fit_severity(
     train, calibration : LabelledRows
         Calibration rows are those to choose thresholds on: the later ones.
     """
-    early, late = _labelled(train), _labelled(calibration)
+    early, late = _labelled(train, params.seed), _labelled(calibration, params.seed)
     rows = _joined(early, late)
     features = space.transform(rows.examples)
     number = {level: i for i, level in enumerate(SEVERITIES)}
@@ -119,11 +118,10 @@ def fit_stage(inputs: Floats, levels: Levels, c: float) -> SecondStage:
     return replace(stage, weights=weights, intercept=intercept)
 
 
-def _labelled(rows: LabelledRows) -> LabelledRows:
-    """The rows that have a severity, in the order of their creation; undated ones first, in the order given."""
-    earliest = datetime.min.replace(tzinfo=UTC)
-    known = [i for i, level in enumerate(rows.severities) if level is not None]
-    return rows.take(sorted(known, key=lambda i: (rows.examples[i].ticket.created_at or earliest, i)))
+def _labelled(rows: LabelledRows, seed: int) -> LabelledRows:
+    """The rows that have a severity, in the order of their creation."""
+    order = in_time([example.ticket.created_at for example in rows.examples], seed=seed)
+    return rows.take([i for i in order if rows.severities[i] is not None])
 
 
 def _joined(early: LabelledRows, late: LabelledRows) -> LabelledRows:

@@ -91,3 +91,19 @@ def _edges(n: int, train_share: float, calibration_share: float) -> tuple[int, i
             "part without any: choose other shares, or import more history."
         )
     return first, second
+
+
+def in_time(created: Sequence[datetime | None], *, seed: int) -> list[int]:
+    """Row numbers in the order of creation, of one time in the order given; undated rows first, in an order by seed.
+
+    A file is often ordered by a label, and undated rows would keep that order.
+
+    Examples
+    --------
+    >>> in_time([datetime(2025, 1, 2), None, datetime(2025, 1, 1), datetime(2025, 1, 2)], seed=0)
+    [1, 2, 0, 3]
+    """
+    undated = [i for i, at in enumerate(created) if at is None]
+    drawn = np.random.default_rng(seed).permutation(len(undated)).tolist()
+    dated = sorted((at, i) for i, at in enumerate(created) if at is not None)
+    return [*(undated[k] for k in drawn), *(i for _, i in dated)]

@@ -95,6 +95,8 @@ def calibrated_target(
     pool: Pool = usual_pool(len(members.heads))
     if (truth != UNSEEN).sum() >= MIN_CALIBRATION:
         pool = fit_pool(scores, neighbours.cosines, codes, truth)
+    if not params.uses_vote:
+        pool = replace(pool, vote=replace(pool.vote, weight=0.0))
     pooled = pool.scores(scores, neighbours.cosines, codes)
     probabilities = softmax(pooled) if len(pooled) else pooled
     counts = Counter(label for label in labels if label is not None)
@@ -102,7 +104,7 @@ def calibrated_target(
         name=name,
         classes=members.classes,
         head=members.pooled(pool.weights),
-        vote=pool.vote if params.uses_vote else replace(pool.vote, weight=0.0),
+        vote=pool.vote,
         thresholds=choose_thresholds(probabilities, truth, params),
         class_thresholds=choose_class_thresholds(members.classes, probabilities, truth, params),
         rare=frozenset(value for value, count in counts.items() if count < params.rare_below),

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
-
-import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.dataset import FittedTriage, LabelledRows, RecallThreshold
 from evaluation.neighbours import neighbours_among
@@ -87,14 +83,6 @@ def fit_space(examples: Sequence[Example], params: TrainingParams) -> FeatureSpa
         dense_weight=params.dense_weight,
         structured_weight=params.structured_weight,
     )
-
-
-def in_time(examples: Sequence[Example], seed: int) -> NDArray[np.intp]:
-    """Numbers of examples in the order of their creation; undated ones come first, in an order drawn by seed."""
-    earliest = datetime.min.replace(tzinfo=UTC)
-    drawn = np.random.default_rng(seed).permutation(len(examples)).tolist()
-    order = sorted(drawn, key=lambda i: examples[i].ticket.created_at or earliest)
-    return np.array(order, dtype=np.intp)
 
 
 def class_counts(train: LabelledRows) -> dict[str, dict[str, int]]:

@@ -110,7 +110,8 @@ def score_encoder(
 ) -> EncoderScores:
     """Score an encoder on the tune split.
 
-    The newer rows set the temperature of the probabilities too: one number, and the same favour for every encoder.
+    The newer rows weigh the machines and the vote too, as calibration rows do in training: a handful of numbers, and
+    the same favour for every encoder. So the figures compare encoders, and promise nothing for new tickets.
 
     Parameters
     ----------

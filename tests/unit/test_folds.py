@@ -11,9 +11,11 @@ from features.errors import NotEnoughData
 from features.feature_space import Example
 from features.text import ModelText
 from features.ticket import Ticket
-from training.folds import fit_triage_in_folds
+from training.folds import centroid_cosines_in_other_folds, fit_triage_in_folds, neighbours_in_other_folds
 from training.params import TrainingParams
 from training.pooling import usual_pool
+from training.target import calibrated_target, class_numbers, fit_target_members
+from training.triage import fit_space
 
 PARAMS = TrainingParams(max_terms=2_000)
 ENCODER = HashingEncoder()
@@ -81,6 +83,24 @@ def test_a_class_of_one_fold_alone_is_still_a_class():
     assert model is not None
     assert "rare" in model.classes
     assert np.isfinite(folded.probabilities).all()
+
+
+def test_a_row_is_no_part_of_the_centroids_that_it_is_compared_with():
+    vectors, labels = np.eye(6, dtype=np.float32), ["a"] * 6
+    found = centroid_cosines_in_other_folds(vectors, labels, np.arange(6) % 2, ["a"])
+    assert np.array_equal(found, np.zeros((6, 1)))
+
+
+def test_without_a_vote_rows_out_of_fold_are_scored_as_the_model_scores():
+    rows = telling_rows(150)
+    folds = np.arange(150) % 5
+    without = PARAMS.model_copy(update={"uses_vote": False})
+    features = fit_space(rows.examples, without).transform(rows.examples)
+    members = fit_target_members("category", features, rows.categories, without)
+    neighbours, truth = neighbours_in_other_folds(rows, folds), class_numbers(rows.categories, members.classes)
+    scores = members.scores(features)
+    model, pooled = calibrated_target("category", members, rows.categories, scores, neighbours, truth, without)
+    assert pooled == pytest.approx(model.scores(features, neighbours), abs=1e-4)
 
 
 def test_one_class_is_refused():

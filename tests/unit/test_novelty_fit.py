@@ -107,6 +107,25 @@ def test_a_signal_that_never_varies_says_nothing():
     assert learned.of(odd) == pytest.approx(learned.of(outside[:1]))
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_one_class_may_have_nearly_all_tickets(seed: int):
+    train = replace(rows_of(KNOWN, 300, 2), categories=(*KNOWN[:4], *(KNOWN[0],) * 296))
+    params = PARAMS.model_copy(update={"seed": seed})
+    novelty = fit_triage(train, rows_of(KNOWN, 60, 3), params).triage.novelty
+    assert novelty is not None
+    assert np.isfinite(novelty.familiarity.form).all()
+
+
+def test_the_probability_gives_way_to_its_log_odds():
+    train = rows_of(KNOWN, 300, 1)
+    triage = fit_triage(train, rows_of(KNOWN, 60, 2), PARAMS).triage
+    assert triage.novelty is not None
+    weights = dict(zip(SIGNALS, triage.novelty.weights.tolist(), strict=True))
+    assert weights["confidence"] == 0.0
+    assert np.count_nonzero(triage.novelty.weights) >= 5
+    assert np.isfinite(triage.novelty.weights).all()
+
+
 def test_a_centroid_is_the_mean_direction_of_three_tickets_or_more():
     vectors = np.eye(4, dtype=np.float32)[[0, 1, 0, 2, 2, 3, 3, 3]]
     labels = ["a", "a", "a", "b", "b", "c", "c", None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tomllib
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,25 @@ def test_every_recipe_is_tried_and_one_is_chosen():
     assert found.chosen.accuracy > 0.9
 
 
+def test_what_a_tuned_encoder_has_learned_from_tells_no_recipes_apart():
+    """The tuned encoder's vectors give away the labels of what it has learned from, and say nothing of the rest."""
+    rows, start = rows_of(400), datetime(2025, 1, 1, tzinfo=UTC)
+    given_away = np.eye(ENCODER.dimension, dtype=np.float32)[[sorted(WORDS).index(str(c)) for c in rows.categories]]
+    nothing = ENCODER.encode([f"nothing {i}" for i in range(400)])
+    examples = [
+        replace(
+            example,
+            ticket=Ticket(created_at=start + timedelta(days=i)),
+            vector=(given_away if i < 360 else nothing)[i],
+        )
+        for i, example in enumerate(rows.examples)
+    ]
+    rows = replace(rows, examples=tuple(examples))
+    found = search(rows, TrainingParams(), print, learned_until=start + timedelta(days=359))
+    assert found.n_tune == 20
+    assert found.chosen.recipe.dense_weight == min(one.recipe.dense_weight for one in found.tried)
+
+
 def test_the_default_stays_where_nothing_is_clearly_better():
     default = tried([0.5, 0.4, 0.6, 0.5])
     barely = tried([0.4, 0.5, 0.5, 0.5], svm_c=1.0)
@@ -110,3 +130,8 @@ def test_one_category_is_refused():
     one = replace(rows_of(300), categories=("api",) * 300)
     with pytest.raises(NotEnoughData, match="have the one category 'api'"):
         search(one, TrainingParams(), print)
+
+
+def test_too_few_tickets_that_a_tuned_encoder_has_not_learned_from_are_refused():
+    with pytest.raises(NotEnoughData, match="has learned from all but 0 of the 240 training tickets"):
+        search(rows_of(240), TrainingParams(), print, learned_until=datetime(2025, 1, 1, tzinfo=UTC))

@@ -90,6 +90,20 @@ def test_what_tells_the_level_is_learned(by: str):
     assert np.mean(probabilities.argmax(axis=1) == levels_of(later)) > 0.8
 
 
+def test_the_order_of_an_undated_file_does_not_matter():
+    generator = np.random.default_rng(1)
+    levels = generator.integers(0, 4, 800).tolist()
+    cases = []
+    for level in levels:
+        said = level if generator.random() < 0.6 else int(generator.integers(0, 4))
+        ticket = Ticket(subject=WORDS[said], description=" ".join(generator.choice(FILLER, 4)))
+        cases.append((ticket, Outcome(status=Status.RESOLVED, severity=SEVERITIES[level])))
+    rows = rows_of([*sorted(cases[:500], key=lambda case: str(case[1].severity)), *cases[500:]])
+    known, later = parts(rows, 600)
+    probabilities = asked(*fitted(known, 500)[:2], known, later)
+    assert np.mean(probabilities.argmax(axis=1) == levels_of(later)) > 0.6
+
+
 def test_where_nothing_tells_the_level_its_share_is_answered():
     known, later = parts(tickets(360, by="nothing", levels=(1, 2, 2, 2)), 300)
     space, model, _ = fitted(known)
