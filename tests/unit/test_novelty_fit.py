@@ -47,6 +47,11 @@ def rows_of(kinds: list[str], n: int, seed: int) -> LabelledRows:
 KNOWN = ["login", "export", "billing", "sync", "mobile"]
 
 
+def test_a_ticket_without_a_label_is_in_no_centroid():
+    found = centroids(np.eye(2, dtype=np.float32)[[0, 0, 0, 1, 1, 1]], ["None"] * 3 + [None] * 3, ["None"])
+    assert found.tolist() == [[1.0, 0.0]]
+
+
 def test_kinds_that_were_left_out_are_less_familiar_than_known_ones():
     train, calibration = rows_of(KNOWN, 300, 1), rows_of(KNOWN, 100, 2)
     triage = fit_triage(train, calibration, PARAMS).triage
