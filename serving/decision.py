@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.scripts import count_script_words
 from serving.parents import Parent, likeliest_parent
 from serving.schemas import Action, Alternative, TargetAnswer
 
@@ -41,14 +42,14 @@ class Thresholds:
 
 
 def too_little_text(text: str) -> bool:
-    """Whether a text has fewer than two words to go by.
+    """Whether a text has fewer than two words to go by; of scripts without blanks, letters for as many.
 
     Examples
     --------
-    >>> too_little_text("help"), too_little_text("login broken")
-    (True, False)
+    >>> too_little_text("help"), too_little_text("login broken"), too_little_text("无法登录")
+    (True, False, False)
     """
-    return len(_WORD.findall(text)) < _MIN_WORDS
+    return len(_WORD.findall(text)) < _MIN_WORDS and count_script_words(text).n_words < _MIN_WORDS
 
 
 def ranked(classes: Sequence[str], probabilities: NDArray[np.float64]) -> list[Alternative]:

@@ -51,7 +51,17 @@ def test_without_thresholds_everything_abstains() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("", True), ("  \n", True), ("!!! 123", True), ("help", True), ("no login", False)]
+    ("text", "expected"),
+    [
+        ("", True),
+        ("  \n", True),
+        ("!!! 123", True),
+        ("help", True),
+        ("no login", False),
+        ("今朝からログインできません", False),
+        ("登录", True),
+        ("Помогите", True),
+    ],
 )
 def test_too_little_text(text: str, expected: bool) -> None:
     assert too_little_text(text) is expected
