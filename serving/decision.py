@@ -88,8 +88,10 @@ def decide(
     """
     order = ranked(classes, probabilities)
     best = order[0]
+    # Thresholds have every digit, and the confidences that are shown have four: those are not what decides.
+    confidence = float(probabilities.max())
     own = (class_thresholds or {}).get(best.value, thresholds)
-    action = Action.ABSTAIN if blocked else own.action(best.confidence)
+    action = Action.ABSTAIN if blocked else own.action(confidence)
     if action is Action.AUTOMATE and best.value in never_automate:
         action = Action.SUGGEST
     abstains = action is Action.ABSTAIN
@@ -109,7 +111,7 @@ def decide(
 def _parent_answer(parent: Parent, confidence: float, order: Sequence[Alternative]) -> TargetAnswer:
     return TargetAnswer(
         value=parent.value,
-        confidence=confidence,
+        confidence=round(confidence, 4),
         action=Action.SUGGEST,
         is_parent=True,
         alternatives=list(order[: N_ALTERNATIVES + 1]),

@@ -184,6 +184,12 @@ def test_a_level_chosen_for_its_cost_is_not_automated(triage: Triage):
     assert answer.severity.action is Action.SUGGEST
 
 
+def test_the_probability_of_a_level_is_not_rounded_before_it_decides(triage: Triage):
+    triage = replace(triage, severity=severity_model(thresholds=Thresholds(suggest=0.5, automate=0.99997)))
+    below, at = (triage.answer_severity(np.array([p, 1 - p, 0.0, 0.0])) for p in (0.99996, 0.99997))
+    assert (below.action, at.action) == (Action.SUGGEST, Action.AUTOMATE)
+
+
 def test_the_sev1_flag_follows_its_own_threshold(triage: Triage):
     risks = [p.severity for p in triage.predict([example(x, 5.0) for x in (1.0, -1.0)], near([0.9], [0.9]))]
     assert [answer.sev1_flag for answer in risks] == [True, False]
