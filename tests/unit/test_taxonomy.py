@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,13 @@ def test_a_label_that_is_allowed_is_not_touched_by_the_rules_on_its_parents(read
     assert rules.resolve("old > sso") == ("Old > SSO", Fate.KEPT)
     assert rules.resolve("Old > Fax")[1] is Fate.RETIRED
     assert rules.resolve("Older")[1] is Fate.OUTSIDE
+
+
+def test_a_chain_that_ends_for_a_label_ends_for_those_below_it(read: Read) -> None:
+    rules = read("[category]\nlabels = ['A > X']\n[category.merged]\nA = 'C'\nC = 'A > X'").category
+    assert rules.resolve("a") == ("A > X", Fate.MERGED)
+    assert rules.resolve("A > X > Z") == ("A > X > Z", Fate.OUTSIDE)
+    assert [label for _, label in itertools.islice(rules.moves("A > Z"), 5)] == ["C > Z", "A > X > Z"]
 
 
 def test_chains_are_followed(read: Read) -> None:
