@@ -191,6 +191,12 @@ def test_case_and_blanks_do_not_tell_labels_apart(label: str) -> None:
     assert is_under(label, ancestor(label, 1))
 
 
+def test_an_accent_is_the_same_however_it_is_composed() -> None:
+    composed, apart = "Zugänge > Schlüssel", "Zuga\u0308nge > Schlu\u0308ssel"
+    assert label_path(composed) == label_path(apart)
+    assert LabelCleaning.of(LabelRules(), [composed, apart, composed]).clean(apart) == composed
+
+
 def test_the_spelling_of_most_tickets_is_taken_and_the_first_of_equals() -> None:
     assert LabelCleaning.of(LabelRules(), ["sso", "SSO", "SSO", "Api", "API"]).spellings == {
         ("sso",): "SSO",
