@@ -269,9 +269,10 @@ class CaseEntries:
         systems = [str(entries._names.label(code)) for code in columns["system"].tolist()]
         entries._row_of = dict(zip(zip(systems, entries._ids, strict=True), rows, strict=True))
         entries._systems = set(systems)
-        for slot in range(len(rows)):
-            if (counted := entries._counted(slot)) is not None:
-                entries._record.add(counted)
+        counted = [found for slot in range(len(rows)) if (found := entries._counted(slot)) is not None]
+        # In order of time: to insert each before all others takes a minute where half a million came newest first.
+        for ticket in sorted(counted, key=lambda ticket: ticket.at):
+            entries._record.add(ticket)
         return entries
 
     def _entry(self, slot: int) -> CaseEntry:
