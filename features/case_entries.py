@@ -270,7 +270,7 @@ class CaseEntries:
         entries._row_of = dict(zip(zip(systems, entries._ids, strict=True), rows, strict=True))
         entries._systems = set(systems)
         counted = [found for slot in range(len(rows)) if (found := entries._counted(slot)) is not None]
-        # In order of time: to insert each before all others takes a minute where half a million came newest first.
+        # In order of time: 300,000 cases that came newest first take a quarter of the time so.
         for ticket in sorted(counted, key=lambda ticket: ticket.at):
             entries._record.add(ticket)
         return entries
