@@ -226,7 +226,7 @@ class CaseEntries:
         return [self._entry(slot) for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
 
     def record(self, who: Who, *, at: float, own: Slots) -> NDArray[np.float64]:
-        """The past record of a ticket's reporter, customer and product, without the ticket's own row, if it has one.
+        """The past record of a ticket's reporter, customer and product, without the ticket's own rows, if it has any.
 
         Returns
         -------
@@ -234,7 +234,7 @@ class CaseEntries:
         """
         slots = self.slots(own)
         held = [counted for slot in slots[slots >= 0].tolist() if (counted := self._counted(slot)) is not None]
-        return self._record.features(who, at=at, without=held[0] if held else None)
+        return self._record.features(who, at=at, without=held)
 
     def take(self, slots: Slots) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Copy slots, in their order, as the columns and the strings that :meth:`from_parts` takes.
@@ -269,9 +269,10 @@ class CaseEntries:
         systems = [str(entries._names.label(code)) for code in columns["system"].tolist()]
         entries._row_of = dict(zip(zip(systems, entries._ids, strict=True), rows, strict=True))
         entries._systems = set(systems)
-        for slot in range(len(rows)):
-            if (counted := entries._counted(slot)) is not None:
-                entries._record.add(counted)
+        counted = [found for slot in range(len(rows)) if (found := entries._counted(slot)) is not None]
+        # In order of time: 300,000 cases that came newest first take a quarter of the time so.
+        for ticket in sorted(counted, key=lambda ticket: ticket.at):
+            entries._record.add(ticket)
         return entries
 
     def _entry(self, slot: int) -> CaseEntry:

@@ -149,7 +149,7 @@ class CaseIndex:
 
     @property
     def n_erased(self) -> int:
-        """Number of cases erased from this object since it was made."""
+        """Number of erasures taken in since this object was made, of cases that it never held too."""
         return self._n_erased
 
     def apply(self, changes: Sequence[Change], vectors: Vectors) -> None:

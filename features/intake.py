@@ -79,8 +79,8 @@ class Intake:
         Raises
         ------
         InvalidTicket
-            If a bound is broken, a time has no zone or an impossible year, a field is not a plain value, or the URL
-            is not one for a browser; names the field, and never quotes a text.
+            If a bound is broken, a time has no zone, lies before 1970 or is yet to come, a field is not a plain value,
+            or the URL is not one for a browser; names the field, and never quotes a text.
         """
         case_id = checked_id(case.ticket.id, "id")
         return Case(

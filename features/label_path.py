@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from features.sources.vocabulary import fold
 
 SEPARATOR = ">"
@@ -31,7 +33,9 @@ def label_path(label: str, separator: str = SEPARATOR) -> LabelPath:
     >>> label_path("Sign-in - Web", " - ")
     ('sign-in', 'web')
     """
-    parts = tuple(folded for part in evened(label).split(separator) if (folded := fold(part)))
+    # An accent may be a letter's own or a sign after it: nobody sees which.
+    label = unicodedata.normalize("NFC", evened(label))
+    parts = tuple(folded for part in label.split(separator) if (folded := fold(part)))
     return parts or (fold(label),)
 
 

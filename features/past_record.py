@@ -149,7 +149,7 @@ class PastRecord:
             if not events:
                 del self._lately[ticket.who.reporter]
 
-    def features(self, who: Who, *, at: float, without: Counted | None = None) -> Floats:
+    def features(self, who: Who, *, at: float, without: Sequence[Counted] = ()) -> Floats:
         """Log-shares of the levels in each group, and how many tickets stand behind them.
 
         Parameters
@@ -157,14 +157,13 @@ class PastRecord:
         at : float
             Seconds since the epoch. Where something later is counted, that is the moment: nothing counts for more than
             it is.
-        without : Counted, optional
-            A counted ticket to leave out: an earlier version of the one that is asked about.
+        without : sequence of Counted
+            Counted tickets to leave out: earlier versions of the one that is asked about.
 
         Returns
         -------
         ndarray of float64, shape (len(RECORD_NAMES),)
         """
-
         at = max(at, self._times[-1]) if self._times else at
 
         def counts(*key: str | None) -> Floats:
@@ -187,22 +186,24 @@ class PastRecord:
         shares = np.stack([product, customer, reporter, *narrow])
         return np.concatenate([np.log(shares).ravel(), np.log1p([customers.sum(), reporters.sum()])])
 
-    def _counts(self, key: Key, at: float, without: Counted | None) -> Floats:
+    def _counts(self, key: Key, at: float, without: Sequence[Counted]) -> Floats:
         sums = self._sums.get(key)
         if sums is None:
             return np.zeros(N_LEVELS)
-        if without is not None and key in without.who.groups():
-            sums = sums.copy()
-            sums[without.level] = max(0.0, sums[without.level] - _weight(key, without.at))
+        sums = sums.copy()
+        for ticket in without:
+            if key in ticket.who.groups():
+                sums[ticket.level] = max(0.0, sums[ticket.level] - _weight(key, ticket.at))
         return np.asarray(sums / _weight(key, at), dtype=np.float64)
 
-    def _counts_lately(self, reporter: str | None, at: float, without: Counted | None) -> Floats:
+    def _counts_lately(self, reporter: str | None, at: float, without: Sequence[Counted]) -> Floats:
         counts = np.zeros(N_LEVELS)
         events = self._lately.get(reporter, []) if reporter is not None else []
         for known, level in events[bisect_left(events, (at - _FORGOTTEN, 0)) :]:
             counts[level] += _decay(known - at, _LATELY)
-        if without is not None and events and without.who.reporter == reporter:
-            counts[without.level] = max(0.0, counts[without.level] - _decay(without.at - at, _LATELY))
+        for ticket in without:
+            if events and ticket.who.reporter == reporter:
+                counts[ticket.level] = max(0.0, counts[ticket.level] - _decay(ticket.at - at, _LATELY))
         return counts
 
 

@@ -57,8 +57,8 @@ class LabelRules:
     def resolve(self, label: str) -> tuple[str, Fate]:
         """Follow a label to the one that stands for it, and say what becomes of it.
 
-        Of the rules on a label and on its parents the most specific one decides, and an allowed label is not touched by
-        the rules on its parents.
+        Of the rules on a label and on its parents the most specific one decides, and neither an allowed label nor one
+        below it is touched by the rules on its parents.
         """
         found, fate = evened(label), Fate.KEPT
         for _, moved in self.moves(found):
@@ -87,10 +87,13 @@ class LabelRules:
 
     def _rule(self, path: LabelPath) -> LabelPath | None:
         """The merged or retired path that decides about a path."""
-        if self.allowed is not None and path in self.allowed:
-            return None
-        starts = (path[:length] for length in range(len(path), 0, -1))
-        return next((start for start in starts if start in self.merged or start in self.retired), None)
+        for length in range(len(path), 0, -1):
+            start = path[:length]
+            if self.allowed is not None and start in self.allowed:
+                return None
+            if start in self.merged or start in self.retired:
+                return start
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.scripts import count_script_words
 from serving.parents import Parent, likeliest_parent
 from serving.schemas import Action, Alternative, TargetAnswer
 
@@ -41,14 +42,14 @@ class Thresholds:
 
 
 def too_little_text(text: str) -> bool:
-    """Whether a text has fewer than two words to go by.
+    """Whether a text has fewer than two words to go by; of scripts without blanks, letters for as many.
 
     Examples
     --------
-    >>> too_little_text("help"), too_little_text("login broken")
-    (True, False)
+    >>> too_little_text("help"), too_little_text("login broken"), too_little_text("无法登录")
+    (True, False, False)
     """
-    return len(_WORD.findall(text)) < _MIN_WORDS
+    return len(_WORD.findall(text)) < _MIN_WORDS and count_script_words(text).n_words < _MIN_WORDS
 
 
 def ranked(classes: Sequence[str], probabilities: NDArray[np.float64]) -> list[Alternative]:
@@ -87,8 +88,10 @@ def decide(
     """
     order = ranked(classes, probabilities)
     best = order[0]
+    # Thresholds have every digit, and the confidences that are shown have four: those are not what decides.
+    confidence = float(probabilities.max())
     own = (class_thresholds or {}).get(best.value, thresholds)
-    action = Action.ABSTAIN if blocked else own.action(best.confidence)
+    action = Action.ABSTAIN if blocked else own.action(confidence)
     if action is Action.AUTOMATE and best.value in never_automate:
         action = Action.SUGGEST
     abstains = action is Action.ABSTAIN
@@ -108,7 +111,7 @@ def decide(
 def _parent_answer(parent: Parent, confidence: float, order: Sequence[Alternative]) -> TargetAnswer:
     return TargetAnswer(
         value=parent.value,
-        confidence=confidence,
+        confidence=round(confidence, 4),
         action=Action.SUGGEST,
         is_parent=True,
         alternatives=list(order[: N_ALTERNATIVES + 1]),

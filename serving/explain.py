@@ -100,9 +100,11 @@ class _Explainer:
         return answer.model_copy(update={"why": why})
 
     def _told(self) -> Told:
-        groups = self.around.groups
-        # Which tickets a record is made of is not kept: to whom some are hidden, none is told of.
-        return Told(votes=all(may_see(entry, groups) for entry in self.around.near.entries), records=groups is None)
+        groups, entries = self.around.groups, self.around.near.entries
+        # Where no case has a severity, none voted. Which tickets a record is made of is not kept: to whom some are
+        # hidden, none is told of.
+        votes = any(entry.severity for entry in entries) and all(may_see(entry, groups) for entry in entries)
+        return Told(votes=votes, records=groups is None)
 
 
 def _explained_classes(model: TargetModel, answer: TargetAnswer) -> list[int]:

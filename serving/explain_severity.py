@@ -3,9 +3,8 @@
 Each input of the second stage adds its weight times its difference to a neutral ticket: one without a text, of which
 neither product, customer nor reporter is known, so that its record is that of all tickets, and whose nearest cases are
 as severe as all tickets are. The second stage is linear within the bounds that it holds its inputs to, so the sums
-are exact. How long a ticket is, at what hour it
-came and how near the nearest case is, are not told: every ticket has these, and what would be usual is not stored in a
-release.
+are exact. How long a ticket is, at what hour it came and how near the nearest case is, are not told: every ticket has
+these, and what would be usual is not stored in a release.
 """
 
 from __future__ import annotations
@@ -74,7 +73,10 @@ def towards(level: Severity, weights: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What may be told of other cases: not what some of them, which the caller may not see, have a part in."""
+    """What may be told of other cases: not what some of them, which the caller may not see, have a part in.
+
+    Nor are votes told of where nobody has one.
+    """
 
     votes: bool = True
     records: bool = True

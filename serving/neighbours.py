@@ -46,7 +46,8 @@ class Neighbours:
         """
         number = {label: i for i, label in enumerate(classes)}
         number |= {label: number[name] for label, name in (sources or {}).items() if name in number}
-        known = np.array([number.get(str(label), -1) for label in self.labels.get(target, ())], dtype=np.int64)
+        labels = self.labels.get(target, ())
+        known = np.array([-1 if label is None else number.get(label, -1) for label in labels], dtype=np.int64)
         return known[self.numbers] if len(known) else np.full(self.numbers.shape, -1, dtype=np.int64)
 
 

@@ -63,4 +63,4 @@ def likeliest_parent(
 
 
 def _sum(probabilities: NDArray[np.float64], classes: Sequence[int]) -> float:
-    return round(float(probabilities[list(classes)].sum()), 4)
+    return float(probabilities[list(classes)].sum())

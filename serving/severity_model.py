@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.errors import ReleaseRefused
 from features.feature_space import CONTEXT_NAMES, FeatureRows
 from features.release import Release
 from features.ticket import SEVERITIES
@@ -112,8 +113,20 @@ class SeverityModel:
 
     @classmethod
     def from_release(cls, release: Release) -> SeverityModel:
-        """Read the severity model of a release."""
+        """Read the severity model of a release.
+
+        Raises
+        ------
+        ReleaseRefused
+            If its second stage was fitted on other inputs than this version computes.
+        """
         config, arrays = release.json("severity"), release.arrays("severity")
+        if config["inputs"] != list(INPUT_NAMES):
+            other = sorted({*config["inputs"]} ^ {*INPUT_NAMES}) or ["the same in another order"]
+            raise ReleaseRefused(
+                f"Release {release.id} weighs other signals of severity than this version of Precedent computes "
+                f"({', '.join(other)}); train again, or serve it with the version that wrote it."
+            )
         return cls(
             head=LinearHead.from_arrays(arrays),
             stage=SecondStage(

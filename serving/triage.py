@@ -194,7 +194,7 @@ class Triage:
         most_likely = Severity(order[0].value)
         value = SEVERITIES[int(model.cheapest(probabilities[None, :])[0])]
         risk = float(probabilities[0])
-        action = Action.ABSTAIN if blocked else model.thresholds.action(order[0].confidence)
+        action = Action.ABSTAIN if blocked else model.thresholds.action(float(probabilities.max()))
         # A level that is answered because misses are dear, not because it is probable, is for a person to confirm.
         if action is Action.AUTOMATE and value != most_likely:
             action = Action.SUGGEST

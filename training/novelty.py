@@ -85,9 +85,10 @@ def centroids(
 ) -> NDArray[np.float32]:
     """Mean direction of each class, shape (n_classes, dimension); zeros for classes of fewer than three tickets."""
     out = np.zeros((len(classes), vectors.shape[1]), dtype=np.float32)
-    names = np.array([str(label) for label in labels])
-    for k, name in enumerate(classes):
-        rows = np.flatnonzero(names == name)
+    number = {name: k for k, name in enumerate(classes)}
+    numbers = np.array([-1 if label is None else number.get(label, -1) for label in labels])
+    for k in range(len(classes)):
+        rows = np.flatnonzero(numbers == k)
         if len(rows) >= _MIN_IN_CENTROID:
             mean = vectors[rows].mean(axis=0)
             out[k] = mean / max(float(np.linalg.norm(mean)), 1e-9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -158,6 +159,15 @@ def test_a_case_that_is_asked_about_again_does_not_count(index: CaseIndex, histo
     index.replay(history)
     asked = case(1).ticket
     assert index.record(asked, at=NOW.timestamp()) == pytest.approx(
+        expected([case(2, Severity.SEV4)], Who.of(ANN)), abs=1e-9
+    )
+
+
+def test_its_namesakes_in_other_systems_do_not_count_either(index: CaseIndex, history: History):
+    namesake = replace(case(1, Severity.SEV2), system="jira")
+    history.upsert([case(1), namesake, case(2, Severity.SEV4)], masking_rules="1")
+    index.replay(history)
+    assert index.record(case(1).ticket, at=NOW.timestamp()) == pytest.approx(
         expected([case(2, Severity.SEV4)], Who.of(ANN)), abs=1e-9
     )
 

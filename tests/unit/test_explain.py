@@ -375,3 +375,20 @@ def test_whom_some_near_case_is_hidden_from_is_told_of_no_case_and_of_no_record(
     assert reasons(None)[:2] == ["the nearest cases are mostly sev2", "the product's past tickets"]
     assert reasons(frozenset({"secret"})) == ["the nearest cases are mostly sev2"]
     assert reasons(frozenset()) == []
+
+
+def test_cases_without_a_severity_are_no_reason_for_one():
+    model = triage()
+    assert model.severity is not None
+    weights = np.zeros((N_INPUTS, len(SEVERITIES)))
+    weights[N_HEADS, 0] = 1.0
+    model = replace(model, severity=replace(model.severity, stage=stage_of(weights, np.array([9.0, 0.0, 0.0, 0.0]))))
+    past = PastRecord()
+    for number in range(20):
+        past.add(Counted(Who(None, None, None), level=3, at=float(number)))
+    usual = past.features(Who(None, None, None), at=20.0)
+    asked = replace(example("audience mismatch"), record=usual)
+    [prediction] = model.predict([asked], ALONE)
+    for near in (near_cases(entry(1, "login")), NOBODY):
+        told = explained(model, asked, prediction, Surroundings(near, None, usual, lambda _: prediction))
+        assert [reason for reason in told.severity.why or [] if "nearest" in reason] == []

@@ -55,6 +55,11 @@ def test_neighbours_carry_the_labels_of_the_known():
     assert (found.codes("category", ("c",)) == -1).all()
 
 
+def test_a_class_called_none_is_not_voted_for_by_cases_without_a_label():
+    known = labelled(np.eye(2), categories=(None, "None"))
+    assert neighbours_among(known, labelled(np.eye(2))).codes("category", ("None", "b"))[:, 0].tolist() == [-1, 0]
+
+
 def test_no_more_neighbours_than_a_vote_has():
     known = labelled(np.random.default_rng(0).standard_normal((N_NEIGHBOURS + 9, 4)))
     assert neighbours_among(known, labelled(np.eye(4))).cosines.shape == (4, N_NEIGHBOURS)

@@ -169,7 +169,7 @@ def test_old_tickets_can_be_taken_back_after_new_ones(year: int):
 @given(st.lists(counted, max_size=8), counted, people)
 def test_to_leave_a_ticket_out_is_never_to_have_added_it(others, ticket, who):
     at = END.timestamp()
-    left_out = held([*others, ticket]).features(who, at=at, without=ticket)
+    left_out = held([*others, ticket]).features(who, at=at, without=[ticket])
     assert left_out == pytest.approx(held(others).features(who, at=at), abs=1e-6)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,6 +122,13 @@ def test_a_label_that_is_allowed_is_not_touched_by_the_rules_on_its_parents(read
     assert rules.resolve("Older")[1] is Fate.OUTSIDE
 
 
+def test_a_chain_that_ends_for_a_label_ends_for_those_below_it(read: Read) -> None:
+    rules = read("[category]\nlabels = ['A > X']\n[category.merged]\nA = 'C'\nC = 'A > X'").category
+    assert rules.resolve("a") == ("A > X", Fate.MERGED)
+    assert rules.resolve("A > X > Z") == ("A > X > Z", Fate.OUTSIDE)
+    assert [label for _, label in itertools.islice(rules.moves("A > Z"), 5)] == ["C > Z", "A > X > Z"]
+
+
 def test_chains_are_followed(read: Read) -> None:
     rules = read("[category.merged]\na = 'b'\nb = 'c > d'\n'c > d > e' = 'F'").category
     assert rules.resolve("A") == ("c > d", Fate.MERGED)
@@ -182,6 +190,12 @@ def test_case_and_blanks_do_not_tell_labels_apart(label: str) -> None:
     other = "  " + label.upper().replace(" > ", ">") + " "
     assert label_path(other) == label_path(label)
     assert is_under(label, ancestor(label, 1))
+
+
+def test_an_accent_is_the_same_however_it_is_composed() -> None:
+    composed, apart = "Zugänge > Schlüssel", "Zuga\u0308nge > Schlu\u0308ssel"
+    assert label_path(composed) == label_path(apart)
+    assert LabelCleaning.of(LabelRules(), [composed, apart, composed]).clean(apart) == composed
 
 
 def test_the_spelling_of_most_tickets_is_taken_and_the_first_of_equals() -> None:

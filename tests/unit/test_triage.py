@@ -19,7 +19,7 @@ from serving.novelty import SIGNALS, Familiarity, Novelty
 from serving.parents import Parent
 from serving.ranking import UNTRAINED
 from serving.schemas import Action
-from serving.severity_model import N_INPUTS, SecondStage, SeverityModel
+from serving.severity_model import INPUT_NAMES, N_INPUTS, SecondStage, SeverityModel
 from serving.target_model import TargetModel
 from serving.triage import Triage
 from training.params import DEFAULT_COSTS
@@ -185,6 +185,12 @@ def test_a_level_chosen_for_its_cost_is_not_automated(triage: Triage):
     assert answer.severity.action is Action.SUGGEST
 
 
+def test_the_probability_of_a_level_is_not_rounded_before_it_decides(triage: Triage):
+    triage = replace(triage, severity=severity_model(thresholds=Thresholds(suggest=0.5, automate=0.99997)))
+    below, at = (triage.answer_severity(np.array([p, 1 - p, 0.0, 0.0])) for p in (0.99996, 0.99997))
+    assert (below.action, at.action) == (Action.SUGGEST, Action.AUTOMATE)
+
+
 def test_the_sev1_flag_follows_its_own_threshold(triage: Triage):
     risks = [p.severity for p in triage.predict([example(x, 5.0) for x in (1.0, -1.0)], near([0.9], [0.9]))]
     assert [answer.sev1_flag for answer in risks] == [True, False]
@@ -277,6 +283,20 @@ def test_a_second_stage_over_other_inputs_is_refused(triage: Triage, release_of)
     stage = stage_of(np.zeros((N_INPUTS - 1, 4)), np.zeros(4))
     release = load_release(release_of(replace(triage, severity=severity_model(stage=stage))))
     with pytest.raises(ReleaseRefused, match=r"r1 has severity stage of .* train again or promote another"):
+        Triage.from_release(release)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [([*INPUT_NAMES[:-1], "moon"], r"\(moon, weekend\); train again"), (INPUT_NAMES[::-1], "in another order")],
+)
+def test_a_second_stage_over_inputs_of_other_names_is_refused(triage: Triage, tmp_path, inputs, message: str):
+    from features.lexical import LexicalStatistics
+
+    parts = release_parts(triage, UNTRAINED, LexicalStatistics.fit([]))
+    parts["severity.json"] = {**parts["severity.json"], "inputs": list(inputs)}
+    release = load_release(write_release(tmp_path, release_id="r1", parts=parts))
+    with pytest.raises(ReleaseRefused, match=f"r1 weighs other signals of severity .*{message}"):
         Triage.from_release(release)
 
 
