@@ -14,6 +14,8 @@ from serving.neighbours import N_NEIGHBOURS, Neighbours
 from serving.severity_model import SEVERITY
 from serving.triage import CATEGORY
 
+_FARTHER = 20 * N_NEIGHBOURS
+
 
 @dataclass(frozen=True, slots=True)
 class NearCases:
@@ -31,11 +33,17 @@ class NearCases:
 
     @classmethod
     def of(cls, index: CaseIndex, vector: NDArray[np.float32], where: CaseFilter) -> NearCases:
-        """Find the nearest cases that pass a filter."""
-        row_ids, cosines = index.nearest(vector, N_NEIGHBOURS, where)
-        # A case that was erased since is in the cosines, and not among the entries.
-        entries = {entry.row_id: entry for entry in index.entries(row_ids.tolist())}
-        held = [i for i, row in enumerate(row_ids.tolist()) if row in entries]
+        """Find the nearest labelled cases that pass a filter: training knew no others.
+
+        Where many cases near by have no label, as in an incident going on, it looks farther, but not without end.
+        """
+        for k in (N_NEIGHBOURS, _FARTHER):
+            row_ids, cosines = index.nearest(vector, k, where)
+            # A case that was erased since is in the cosines, and not among the entries.
+            entries = {entry.row_id: entry for entry in index.entries(row_ids.tolist()) if _is_labelled(entry)}
+            held = [i for i, row in enumerate(row_ids.tolist()) if row in entries][:N_NEIGHBOURS]
+            if len(held) == N_NEIGHBOURS or len(row_ids) < k:
+                break
         return cls(tuple(entries[row_ids.item(i)] for i in held), cosines[held])
 
     def neighbours(self, targets: Iterable[str]) -> Neighbours:
@@ -46,6 +54,10 @@ class NearCases:
         }
         labels |= {name: [entry.targets.get(name) for entry in self.entries] for name in targets}
         return Neighbours(self.cosines[None], np.arange(len(self.entries))[None], labels)
+
+
+def _is_labelled(entry: CaseEntry) -> bool:
+    return entry.category is not None or entry.severity is not None or bool(entry.targets)
 
 
 def may_see(entry: CaseEntry, groups: frozenset[str] | None) -> bool:

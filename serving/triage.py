@@ -205,8 +205,9 @@ class Triage:
             confidence=order[0].confidence,
             action=action,
             reason=(blocked or "low_confidence") if abstains else None,
-            # In a language not learned, the error codes and names that are left may still tell of an outage.
-            sev1_flag=blocked != "too_little_text" and risk >= model.sev1_threshold,
+            # Its promise is of every ticket: one that says "OUTAGE" and nothing more, or says it in a language that was
+            # not learned, may be a Sev1.
+            sev1_flag=risk >= model.sev1_threshold,
             sev1_risk=round(risk, 4),
             alternatives=order,
         )

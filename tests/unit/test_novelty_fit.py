@@ -103,6 +103,15 @@ def test_being_sure_counts_for_less_where_all_cases_are_far():
     assert auroc(PLAIN.of(inside), PLAIN.of(outside)) < 0.7
 
 
+def test_what_lies_beyond_all_that_was_learned_on_is_less_familiar_the_farther_it_lies():
+    generator = np.random.default_rng(0)
+    inside, outside = (generator.normal(mean, 1.0, (300, len(SIGNALS))) for mean in (0.5, -0.5))
+    learned = fit_familiarity(inside, outside)
+    found = np.zeros((4, len(SIGNALS)))
+    found[:, SIGNALS.index("five_nearest")] = [-4.0, -6.0, -8.0, -50.0]
+    assert (np.diff(learned.of(found)) < 0).all()
+
+
 def test_a_signal_that_never_varies_says_nothing():
     inside, outside = np.zeros((30, len(SIGNALS))), np.zeros((30, len(SIGNALS)))
     inside[:, 0] = 1.0
