@@ -41,6 +41,15 @@ class LabelledRows:
         columns = (self.categories, self.severities, *self.targets.values())
         return [i for i in range(len(self)) if any(column[i] is not None for column in columns)]
 
+    def joined(self, later: LabelledRows) -> LabelledRows:
+        """These rows, then others with the same further targets."""
+        return LabelledRows(
+            examples=self.examples + later.examples,
+            categories=self.categories + later.categories,
+            severities=self.severities + later.severities,
+            targets={name: values + later.targets[name] for name, values in self.targets.items()},
+        )
+
     def take(self, rows: Sequence[int]) -> LabelledRows:
         """The rows of the given numbers, in their order."""
         return LabelledRows(
@@ -120,6 +129,9 @@ class RankingGroup:
 
 FitTriage = Callable[[LabelledRows, LabelledRows], FittedTriage]
 """Fits on the first rows and calibrates on the second."""
+
+SeverityWithout = Callable[[LabelledRows, LabelledRows, LabelledRows], Mapping[str, NDArray[np.float64]]]
+"""Fits as :data:`FitTriage` does; severity probabilities of the third rows by the kind of input that is left out."""
 
 FitInFolds = Callable[[LabelledRows, NDArray[np.int64]], FoldedFit]
 """Fits on rows and calibrates by the folds whose numbers, shape (n,), are given."""

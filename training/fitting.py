@@ -11,6 +11,7 @@ from training.calibration import ERROR_RATE
 from training.folds import fit_triage_in_folds
 from training.params import TrainingParams
 from training.ranker import calibrated, fit_ranker, fit_weights
+from training.severity_ablation import severity_without
 from training.thresholds import threshold_for_precision
 from training.triage import fit_triage
 
@@ -20,6 +21,7 @@ def fitting(params: TrainingParams) -> Fitting:
     return Fitting(
         triage=partial(fit_triage, params=params),
         triage_in_folds=partial(fit_triage_in_folds, params=params),
+        severity_without=partial(severity_without, params=params),
         ranker=partial(fit_ranker, params=params),
         weights=lambda groups, regularisation: fit_weights(groups, regularisation=regularisation),
         calibrated=partial(calibrated, params=params),

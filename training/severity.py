@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,28 @@ Floats = NDArray[np.float64]
 Levels = NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class StageRows:
+    """What a second stage is fitted on: rows in order of time, those to calibrate on last.
+
+    Attributes
+    ----------
+    head : LinearHead
+        Fitted on all rows.
+    inputs : ndarray of float64, shape (n, N_INPUTS)
+        With the scores of heads that have not seen a row's stretch of time.
+    levels : ndarray of int64, shape (n,)
+        0 (sev1) to 3.
+    n_train : int
+        So many are before those to calibrate on.
+    """
+
+    head: LinearHead
+    inputs: Floats
+    levels: Levels
+    n_train: int
+
+
 def fit_severity(
     space: FeatureSpace, train: LabelledRows, calibration: LabelledRows, params: TrainingParams
 ) -> tuple[SeverityModel, RecallThreshold]:
@@ -49,15 +71,9 @@ def fit_severity(
     train, calibration : LabelledRows
         Calibration rows are those to choose thresholds on: the later ones.
     """
-    early, late = _labelled(train, params.seed), _labelled(calibration, params.seed)
-    rows = _joined(early, late)
-    features = space.transform(rows.examples)
-    number = {level: i for i, level in enumerate(SEVERITIES)}
-    y = np.array([number[level] for level in rows.severities if level is not None], dtype=np.int64)
-    head = _fit_heads(features, np.arange(len(rows)), y, params)
-    inputs = stage_inputs(_held_out_scores(features, y, params), features, neighbours_before(rows))
-    truth = y[len(early) :]
-    stage_c, probabilities = _chosen(inputs, y, len(early))
+    known = stage_rows(space, train, calibration, params)
+    stage, probabilities = fit_chosen_stage(known)
+    truth = known.levels[known.n_train :]
     costs = np.array(params.costs)
     promise = threshold_for_recall(
         probabilities[truth == 0, 0], recall=params.sev1_recall, confidence=params.sev1_confidence
@@ -66,8 +82,40 @@ def fit_severity(
     # A level is a person's to confirm; what has to be precise is what is acted on unseen.
     asked = params.model_copy(update={"suggest_precision": params.severity_suggest_precision})
     thresholds = choose_thresholds(probabilities, truth, asked)
-    stage = fit_stage(inputs, y, stage_c)
-    return SeverityModel(head, stage, costs, thresholds, sev1_threshold=sev1.threshold), sev1
+    return SeverityModel(known.head, stage, costs, thresholds, sev1_threshold=sev1.threshold), sev1
+
+
+def stage_rows(
+    space: FeatureSpace, train: LabelledRows, calibration: LabelledRows, params: TrainingParams
+) -> StageRows:
+    """Fit the heads, and gather what the second stage reads of the rows that have a severity."""
+    early, late = _labelled(train, params.seed), _labelled(calibration, params.seed)
+    rows = early.joined(late)
+    features = space.transform(rows.examples)
+    number = {level: i for i, level in enumerate(SEVERITIES)}
+    levels = np.array([number[level] for level in rows.severities if level is not None], dtype=np.int64)
+    head = _fit_heads(features, np.arange(len(rows)), levels, params)
+    inputs = stage_inputs(_held_out_scores(features, levels, params), features, neighbours_before(rows))
+    return StageRows(head, inputs, levels, len(early))
+
+
+def fit_chosen_stage(known: StageRows) -> tuple[SecondStage, Floats]:
+    """Fit the second stage with the regularisation of least log-loss on the calibration rows.
+
+    Returns
+    -------
+    stage : SecondStage
+    probabilities : ndarray of float64, shape (n - n_train, 4)
+        Of the calibration rows, each by a stage that has not seen its block of them.
+    """
+    truth = known.levels[known.n_train :]
+    found = {c: _crossed(known, c) for c in _STAGE_CS}
+
+    def log_loss(c: float) -> float:
+        return float(-np.log(np.maximum(found[c][np.arange(len(truth)), truth], 1e-12)).sum())
+
+    best = min(_STAGE_CS, key=log_loss)
+    return fit_stage(known.inputs, known.levels, best), found[best]
 
 
 def flag_threshold_by_cost(costs: Floats) -> float:
@@ -124,15 +172,6 @@ def _labelled(rows: LabelledRows, seed: int) -> LabelledRows:
     return rows.take([i for i in order if rows.severities[i] is not None])
 
 
-def _joined(early: LabelledRows, late: LabelledRows) -> LabelledRows:
-    return LabelledRows(
-        examples=early.examples + late.examples,
-        categories=early.categories + late.categories,
-        severities=early.severities + late.severities,
-        targets={name: values + late.targets[name] for name, values in early.targets.items()},
-    )
-
-
 def _held_out_scores(rows: FeatureRows, y: Levels, params: TrainingParams) -> Floats:
     """Score each fifth of the rows by heads of the other four."""
     scores = np.empty((len(rows), N_HEADS))
@@ -144,28 +183,16 @@ def _held_out_scores(rows: FeatureRows, y: Levels, params: TrainingParams) -> Fl
     return scores
 
 
-def _chosen(inputs: Floats, levels: Levels, n_train: int) -> tuple[float, Floats]:
-    """The regularisation of least log-loss on the calibration rows, and their probabilities with it."""
-    truth = levels[n_train:]
-    found = {c: _crossed(inputs, levels, n_train, c) for c in _STAGE_CS}
-
-    def log_loss(c: float) -> float:
-        return float(-np.log(np.maximum(found[c][np.arange(len(truth)), truth], 1e-12)).sum())
-
-    best = min(_STAGE_CS, key=log_loss)
-    return best, found[best]
-
-
-def _crossed(inputs: Floats, levels: Levels, n_train: int, c: float) -> Floats:
+def _crossed(known: StageRows, c: float) -> Floats:
     """Probabilities of the calibration rows, each by a second stage that has not seen its block of them."""
-    n = len(levels) - n_train
+    n = len(known.levels) - known.n_train
     out = np.empty((n, N_LEVELS))
-    blocks = np.concatenate([np.full(n_train, -1), np.arange(n) * _N_CALIBRATION_BLOCKS // max(n, 1)])
+    blocks = np.concatenate([np.full(known.n_train, -1), np.arange(n) * _N_CALIBRATION_BLOCKS // max(n, 1)])
     for block in range(_N_CALIBRATION_BLOCKS):
         inside = blocks == block
         if inside.any():
-            stage = fit_stage(inputs[~inside], levels[~inside], c)
-            out[inside[n_train:]] = stage.probabilities(inputs[inside])
+            stage = fit_stage(known.inputs[~inside], known.levels[~inside], c)
+            out[inside[known.n_train :]] = stage.probabilities(known.inputs[inside])
     return out
 
 

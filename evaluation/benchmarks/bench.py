@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.benchmarks.vectors import Progress, VectorStore
-from evaluation.dataset import CalibrateRanker, FitInFolds, FitRanker, FitTriage, FitWeights, LabelledRows
+from evaluation.dataset import (
+    CalibrateRanker,
+    FitInFolds,
+    FitRanker,
+    FitTriage,
+    FitWeights,
+    LabelledRows,
+    SeverityWithout,
+)
 from features.encoder import Encoder
 from features.errors import InvalidTicket
 from features.feature_space import Example
@@ -43,6 +51,7 @@ class Fitting:
 
     triage: FitTriage
     triage_in_folds: FitInFolds
+    severity_without: SeverityWithout
     ranker: FitRanker
     weights: FitWeights
     calibrated: CalibrateRanker

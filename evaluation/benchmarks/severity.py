@@ -48,7 +48,8 @@ def severity_benchmark(bench: Bench, folder: Path, *, on: On, project: str | Non
 
     Macro-F1, kappa and error stand for the most likely level, the plain most probable one. ``evened`` has macro-F1 and
     kappa of the level that is most probable when base rates are evened out most of the way: that is what to compare
-    with a class-balanced model, ``tfidf_svm`` among the floors or a published one.
+    with a class-balanced model, ``tfidf_svm`` among the floors or a published one. ``without`` has the figures of
+    models that lack one kind of input.
     """
     split = _split(bench, folder, on=on, project=project)
     with bench.step("fit"):
@@ -65,6 +66,9 @@ def severity_benchmark(bench: Bench, folder: Path, *, on: On, project: str | Non
     evened = evened_levels(probabilities, _levels([*split.train, *split.calibration]))
     answered = model.cheapest(probabilities).astype(np.int64)
     costs = bench.fitting.costs
+    with bench.step("without"):
+        found = bench.fitting.severity_without(_labelled(split.train), _labelled(split.calibration), rows)
+        without = {kind: _without(each, truth, costs) for kind, each in found.items()}
     with bench.step("floors"):
         floors, tfidf_risk = _floors(split, truth, costs)
     return {
@@ -76,6 +80,7 @@ def severity_benchmark(bench: Bench, folder: Path, *, on: On, project: str | Non
         **_likely_figures(truth, likely),
         "expected_cost": expected_cost(truth, answered, costs),
         "evened": {"macro_f1": _macro_f1(truth, evened), "quadratic_kappa": quadratic_kappa(truth, evened)},
+        "without": without,
         "sev1": _sev1(bench, model, sev1, truth == 0, probabilities[:, 0], tfidf_risk),
         "ci95": _intervals(truth, likely, answered, costs),
         "floors": floors,
@@ -127,6 +132,12 @@ def _likely_figures(truth: Levels, likely: Levels) -> dict[str, object]:
         "quadratic_kappa": quadratic_kappa(truth, likely),
         "mean_absolute_error": mean_absolute_error(truth, likely),
     }
+
+
+def _without(probabilities: NDArray[np.float64], truth: Levels, costs: NDArray[np.float64]) -> dict[str, object]:
+    answered = np.argmin(probabilities @ costs, axis=1).astype(np.int64)
+    figures = _likely_figures(truth, probabilities.argmax(axis=1).astype(np.int64))
+    return figures | {"expected_cost": expected_cost(truth, answered, costs)}
 
 
 def _intervals(truth: Levels, likely: Levels, answered: Levels, costs: NDArray[np.float64]) -> dict[str, object]:

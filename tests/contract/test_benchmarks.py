@@ -246,7 +246,17 @@ def test_category_of_issues_by_time(run: Run, everything: dict[str, Any], root: 
 
 
 def test_severity_of_issues_and_incidents(everything: dict[str, Any]):
-    keys = {"macro_f1", "quadratic_kappa", "mean_absolute_error", "expected_cost", "evened", "sev1", "floors", "ci95"}
+    keys = {
+        "macro_f1",
+        "quadratic_kappa",
+        "mean_absolute_error",
+        "expected_cost",
+        "evened",
+        "without",
+        "sev1",
+        "floors",
+        "ci95",
+    }
     sev1 = {
         "target_recall", "confidence", "n_calibration_sev1", "certified", "recall", "recall_ci95", "alert_rate",
         "tfidf_alert_rate_at_equal_recall",
@@ -256,6 +266,7 @@ def test_severity_of_issues_and_incidents(everything: dict[str, Any]):
         assert set(result) >= keys
         assert set(result["sev1"]) >= sev1
         assert set(result["evened"]) == {"macro_f1", "quadratic_kappa"}
+        assert {"words", "nearest_cases", "record_of_reporter", "form"} < set(result["without"])
         assert set(result["floors"]) == {"majority", "best_constant", "tfidf_svm", "tfidf_lr_cost"}
         assert result["n_test"] == n_test
         assert not result["sev1"]["certified"], "59 Sev1s are needed, and there are fewer"

@@ -15,10 +15,12 @@ from features.feature_space import Example, FeatureSpace
 from features.past_record import Counted, PastRecord, Who, records_in_time
 from features.text import model_text
 from features.ticket import SEVERITIES, Outcome, Status, Ticket
+from serving.heads import LinearHead
 from serving.neighbours import Neighbours
 from serving.severity_model import INPUT_NAMES, MOST, N_INPUTS, SEVERITY, SeverityModel, stage_inputs
 from training.params import TrainingParams
-from training.severity import _crossed, fit_severity, fit_stage
+from training.severity import StageRows, _crossed, fit_severity, fit_stage
+from training.severity_ablation import KINDS, severity_without
 from training.triage import fit_space
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -194,7 +196,8 @@ def test_thresholds_are_chosen_on_rows_that_no_stage_has_seen():
     inputs[:, 0] = 0.0
     levels = np.random.default_rng(1).integers(0, 4, 120)
     inputs[np.arange(40, 40 + N_INPUTS), np.arange(N_INPUTS)] = 100.0 * (1 + levels[40 : 40 + N_INPUTS])
-    crossed = _crossed(inputs, levels, 40, 100.0)
+    nothing = LinearHead(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros(3, np.float32))
+    crossed = _crossed(StageRows(nothing, inputs, levels, n_train=40), 100.0)
     seen = fit_stage(inputs, levels, 100.0).probabilities(inputs[40:])
     own = np.arange(N_INPUTS)
     truth = levels[40:][own]
@@ -277,3 +280,18 @@ def test_neighbours_before_a_row_are_older_ones_alone():
         assert of_row[numbers < len(rows)].tolist() == truth[held].tolist()
         assert np.all(of_row[numbers == len(rows)] == -1), "nobody has no label"
     assert np.all(np.diff(found.cosines, axis=1) <= 0)
+
+
+def test_what_is_left_out_is_missed_where_it_alone_tells_the_level():
+    rows = tickets(400, by="reporter")
+    known, later, asked_rows = rows.take(range(240)), rows.take(range(240, 320)), rows.take(range(320, 400))
+    found = severity_without(known, later, asked_rows, PARAMS)
+    truth = levels_of(asked_rows)
+    right = {kind: float(np.mean(each.argmax(axis=1) == truth)) for kind, each in found.items()}
+    assert set(found) == set(KINDS)
+    assert all(each.sum(axis=1) == pytest.approx(np.ones(80)) for each in found.values())
+    assert right["form"] > right["record_of_reporter"] + 0.2
+
+
+def test_every_input_of_the_second_stage_is_of_one_kind():
+    assert sorted(name for names in KINDS.values() for name in names) == sorted(INPUT_NAMES)
