@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from features.case_filter import NO_TIME, CaseFilter, microseconds
 from features.growing import GrowingArray
 from features.past_record import Counted, PastRecord, Who
+from features.past_record_columns import CountedColumns
 from features.ticket import SEVERITIES, FixOutcome, LinkType, Severity
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ Mask = NDArray[np.bool_]
 _NOTHING = -1  # code of a label, severity or time that is not there
 _OUTCOMES = tuple(FixOutcome)
 _NO_TARGETS: Mapping[str, str] = {}
+_WHO = ("product", "customer", "reporter")
 _LABELS = ("system", "product", "customer", "category", "access_group", "language", "reporter")
 _COLUMNS: Mapping[str, type[np.generic]] = {
     "row_id": np.int64,
@@ -43,6 +45,24 @@ _COLUMNS: Mapping[str, type[np.generic]] = {
     "text_length": np.int32,
     **dict.fromkeys(_LABELS, np.int32),
 }
+# Attributes of an entry that are read by the column.
+_FACTS = (
+    "system",
+    "row_id",
+    "change",
+    "created_at",
+    "resolved_at",
+    "is_resolved",
+    "product",
+    "customer",
+    "category",
+    "severity",
+    "outcome",
+    "access_group",
+    "language",
+    "subject_length",
+    "text_length",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +243,18 @@ class CaseEntries:
 
     def entries(self, row_ids: Sequence[int]) -> list[CaseEntry]:
         """Several cases, in the order of their rows; rows that are not held are left out."""
-        return [self._entry(slot) for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
+        slots = [slot for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
+        facts = zip(*(self._facts(name, np.array(slots, dtype=np.int64)) for name in _FACTS), strict=True)
+        return [
+            CaseEntry(
+                id=self._ids[slot],
+                targets=self._targets.get(slot, _NO_TARGETS),
+                duplicate_of=self._rows_of_duplicates(slot, system),
+                system=system,
+                **dict(zip(_FACTS[1:], values, strict=True)),
+            )
+            for slot, (system, *values) in zip(slots, facts, strict=True)
+        ]
 
     def record(self, who: Who, *, at: float, own: Slots) -> NDArray[np.float64]:
         """The past record of a ticket's reporter, customer and product, without the ticket's own row, if it has one.
@@ -265,38 +296,44 @@ class CaseEntries:
         entries._duplicate_of = {slot: tuple(targets) for slot, *targets in strings["duplicate_of"]}
         entries._targets = dict(strings["targets"])
         rows = columns["row_id"].tolist()
-        entries._slot_of = {row: slot for slot, row in enumerate(rows)}
-        systems = [str(entries._names.label(code)) for code in columns["system"].tolist()]
+        entries._slot_of = dict(zip(rows, range(len(rows)), strict=True))
+        systems = entries._labels("system", np.arange(len(rows)))
         entries._row_of = dict(zip(zip(systems, entries._ids, strict=True), rows, strict=True))
         entries._systems = set(systems)
-        for slot in range(len(rows)):
-            if (counted := entries._counted(slot)) is not None:
-                entries._record.add(counted)
+        entries._record = entries._counted_columns().record()
         return entries
 
-    def _entry(self, slot: int) -> CaseEntry:
-        value = {name: column.item(slot) for name, column in self._columns.items()}
-        value.update({name: self._names.label(value[name]) for name in _LABELS})
-        targets = (self._row_of.get((value["system"], target)) for target in self._duplicate_of.get(slot, ()))
-        return CaseEntry(
-            row_id=value["row_id"],
-            change=value["change"],
-            id=self._ids[slot],
-            system=value["system"],
-            created_at=_seconds(value["created"]),
-            resolved_at=_seconds(value["resolved"]),
-            is_resolved=value["is_resolved"],
-            product=value["product"],
-            customer=value["customer"],
-            category=value["category"],
-            targets=self._targets.get(slot, _NO_TARGETS),
-            severity=None if value["severity"] == _NOTHING else SEVERITIES[value["severity"]],
-            outcome=_OUTCOMES[value["outcome"]],
-            access_group=value["access_group"],
-            language=value["language"],
-            duplicate_of=tuple(row for row in targets if row is not None),
-            subject_length=value["subject_length"],
-            text_length=value["text_length"],
+    def _facts(self, name: str, slots: Slots) -> list[Any]:
+        """One attribute of the entries of slots."""
+        if name in _LABELS:
+            return self._labels(name, slots)
+        if name in ("created_at", "resolved_at"):
+            values = self._columns[name.removesuffix("_at")].values[slots]
+            values = np.where(values == NO_TIME, math.nan, values / 1e6)
+        else:
+            values = self._columns[name].values[slots]
+        found: list[Any] = values.tolist()
+        if name == "severity":
+            return [None if code == _NOTHING else SEVERITIES[code] for code in found]
+        return [_OUTCOMES[code] for code in found] if name == "outcome" else found
+
+    def _labels(self, name: str, slots: Slots) -> list[Any]:
+        labels = self._names.labels
+        return [None if code == _NOTHING else labels[code] for code in self._columns[name].values[slots].tolist()]
+
+    def _rows_of_duplicates(self, slot: int, system: str) -> tuple[int, ...]:
+        targets = (self._row_of.get((system, target)) for target in self._duplicate_of.get(slot, ()))
+        return tuple(row for row in targets if row is not None)
+
+    def _counted_columns(self) -> CountedColumns:
+        """All slots as they count in the past record; what :meth:`_counted` says of each."""
+        columns = {name: self._columns[name].values for name in ("severity", "created", "resolved", "is_resolved")}
+        is_known = (columns["resolved"] != NO_TIME) | ~columns["is_resolved"]
+        at = np.where(is_known, columns["resolved"], columns["created"])
+        counts = (columns["severity"] != _NOTHING) & (at != NO_TIME)
+        codes = {name: self._columns[name].values[counts].astype(np.int64) for name in _WHO}
+        return CountedColumns(
+            level=columns["severity"][counts].astype(np.int64), at=at[counts] / 1e6, **codes, labels=self._names.labels
         )
 
     def _counted(self, slot: int) -> Counted | None:
@@ -305,9 +342,7 @@ class CaseEntries:
         at = value["resolved"] if value["resolved"] != NO_TIME or not value["is_resolved"] else value["created"]
         if value["severity"] == _NOTHING or at == NO_TIME:
             return None
-        product, customer, reporter = (
-            self._names.label(self._columns[name].item(slot)) for name in ("product", "customer", "reporter")
-        )
+        product, customer, reporter = (self._names.label(self._columns[name].item(slot)) for name in _WHO)
         return Counted(Who(product, customer, reporter), value["severity"], _seconds(at))
 
     def _values(self, stored: StoredCase, text: ModelText) -> dict[str, int | bool]:
