@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,27 +45,9 @@ _COLUMNS: Mapping[str, type[np.generic]] = {
     "text_length": np.int32,
     **dict.fromkeys(_LABELS, np.int32),
 }
-# Attributes of an entry that are read by the column.
-_FACTS = (
-    "system",
-    "row_id",
-    "change",
-    "created_at",
-    "resolved_at",
-    "is_resolved",
-    "product",
-    "customer",
-    "category",
-    "severity",
-    "outcome",
-    "access_group",
-    "language",
-    "subject_length",
-    "text_length",
-)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class CaseEntry:
     """A case as the index knows it.
 
@@ -97,6 +79,9 @@ class CaseEntry:
     duplicate_of: tuple[int, ...]
     subject_length: int
     text_length: int
+
+
+_ATTRIBUTES = tuple(attribute.name for attribute in fields(CaseEntry))
 
 
 @dataclass(eq=False)
@@ -244,17 +229,7 @@ class CaseEntries:
     def entries(self, row_ids: Sequence[int]) -> list[CaseEntry]:
         """Several cases, in the order of their rows; rows that are not held are left out."""
         slots = [slot for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
-        facts = zip(*(self._facts(name, np.array(slots, dtype=np.int64)) for name in _FACTS), strict=True)
-        return [
-            CaseEntry(
-                id=self._ids[slot],
-                targets=self._targets.get(slot, _NO_TARGETS),
-                duplicate_of=self._rows_of_duplicates(slot, system),
-                system=system,
-                **dict(zip(_FACTS[1:], values, strict=True)),
-            )
-            for slot, (system, *values) in zip(slots, facts, strict=True)
-        ]
+        return list(map(CaseEntry, *(self._facts(name, slots) for name in _ATTRIBUTES)))
 
     def record(self, who: Who, *, at: float, own: Slots) -> NDArray[np.float64]:
         """The past record of a ticket's reporter, customer and product, without the ticket's own row, if it has one.
@@ -303,27 +278,34 @@ class CaseEntries:
         entries._record = entries._counted_columns().record()
         return entries
 
-    def _facts(self, name: str, slots: Slots) -> list[Any]:
+    def _facts(self, name: str, slots: list[int]) -> list[Any]:
         """One attribute of the entries of slots."""
+        if name == "id":
+            return [self._ids[slot] for slot in slots]
+        if name == "targets":
+            return [self._targets.get(slot, _NO_TARGETS) for slot in slots]
+        if name == "duplicate_of":
+            return [self._rows_of_duplicates(slot) for slot in slots]
         if name in _LABELS:
             return self._labels(name, slots)
+        found: list[Any] = self._columns[name.removesuffix("_at")].values[slots].tolist()
         if name in ("created_at", "resolved_at"):
-            values = self._columns[name.removesuffix("_at")].values[slots]
-            values = np.where(values == NO_TIME, math.nan, values / 1e6)
-        else:
-            values = self._columns[name].values[slots]
-        found: list[Any] = values.tolist()
+            return [_seconds(value) for value in found]
         if name == "severity":
             return [None if code == _NOTHING else SEVERITIES[code] for code in found]
         return [_OUTCOMES[code] for code in found] if name == "outcome" else found
 
-    def _labels(self, name: str, slots: Slots) -> list[Any]:
+    def _labels(self, name: str, slots: Sequence[int] | Slots) -> list[Any]:
         labels = self._names.labels
         return [None if code == _NOTHING else labels[code] for code in self._columns[name].values[slots].tolist()]
 
-    def _rows_of_duplicates(self, slot: int, system: str) -> tuple[int, ...]:
-        targets = (self._row_of.get((system, target)) for target in self._duplicate_of.get(slot, ()))
-        return tuple(row for row in targets if row is not None)
+    def _rows_of_duplicates(self, slot: int) -> tuple[int, ...]:
+        targets = self._duplicate_of.get(slot)
+        if targets is None:
+            return ()
+        system = str(self._names.label(self._columns["system"].item(slot)))
+        rows = (self._row_of.get((system, target)) for target in targets)
+        return tuple(row for row in rows if row is not None)
 
     def _counted_columns(self) -> CountedColumns:
         """All slots as they count in the past record; what :meth:`_counted` says of each."""
