@@ -94,7 +94,7 @@ class Renewal:
         if self.kind == "exact":
             index = ExactIndex(self.origin.dimension)
             for page, vectors in rows.blocks(positions):
-                index.add(self.ids[page], vectors)
+                index.add(self.ids[page], vectors.astype(np.float32))
             return index
         lists = self.lists if self.lists is not None else train_lists(rows, self.ids, self.kind)
         return IvfIndex(lists, rows, self.ids, positions)

@@ -72,17 +72,17 @@ class VectorRows:
             file.write(data)
         self._n_tail += len(vectors)
 
-    def read(self, positions: Positions) -> Vectors:
+    def read(self, positions: Positions) -> Halves:
         """Rows at positions, shape (n, dimension)."""
         in_base = positions < len(self._base)
         if in_base.all():
-            return self._base[positions].astype(np.float32)
-        rows = np.empty((len(positions), self._dimension), dtype=np.float32)
+            return self._base[positions]
+        rows = np.empty((len(positions), self._dimension), dtype=np.float16)
         rows[in_base] = self._base[positions[in_base]]
         rows[~in_base] = self._tail[positions[~in_base] - len(self._base)]
         return rows
 
-    def blocks(self, positions: Positions) -> Iterator[tuple[Positions, Vectors]]:
+    def blocks(self, positions: Positions) -> Iterator[tuple[Positions, Halves]]:
         """Rows at positions, some thousand at a time, with those positions."""
         for start in range(0, len(positions), _BLOCK):
             page = positions[start : start + _BLOCK]

@@ -374,7 +374,8 @@ def test_a_killed_process_harms_nothing(
     index.snapshot()
     script = Path(__file__).with_name("case_index_writer.py")
     for pause in (0.0, 0.05, 0.15):
-        command = [sys.executable, str(script), str(folder), str(tmp_path / "history.db")]
+        numbers = (str(limits.exact_below), str(limits.memory_bytes))
+        command = [sys.executable, str(script), str(folder), str(tmp_path / "history.db"), *numbers]
         with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
             assert process.stdout is not None
             process.stdout.readline()
