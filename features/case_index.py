@@ -62,6 +62,11 @@ class IndexStats:
     n_bytes: Mapping[str, int]
     snapshot: str | None
 
+    @property
+    def dense_bytes_a_case(self) -> float:
+        """Memory of a case's vector; 0 where there are no cases."""
+        return self.n_bytes["dense"] / self.n_cases if self.n_cases else 0.0
+
 
 class CaseIndex:
     """Cases of a history, searchable. Made by :meth:`create` or :meth:`open`; end it with :meth:`close`.

@@ -388,6 +388,43 @@ def test_a_killed_process_harms_nothing(
         opened.close()
 
 
+def test_stats_and_verify_name_the_kind(index: CaseIndex, history: History, limits: DenseLimits):
+    stats, report = index.stats(), index.verify(history)
+
+    assert stats.kind == report.kind == limits.kind(40, 32)
+    assert stats.dense_bytes_a_case > 0
+    assert (stats.n_bytes["dense_on_disk"] > 0) == (stats.kind != "exact")
+    assert report.recall_at_10 == 1.0
+
+
+def test_an_index_that_outgrows_its_kind_gets_another_with_the_next_snapshot(folder: Path, history: History):
+    limits = DenseLimits(exact_below=41)
+    index = CaseIndex.create(folder, ENCODER, STATISTICS, limits)
+    index.replay(history)
+    index.snapshot()
+    assert index.stats().kind == "exact"
+
+    history.upsert([case(number) for number in range(40, 60)], masking_rules="1")
+    index.replay(history)
+    assert index.stats().kind == "exact"
+    index.snapshot()
+    assert index.stats().kind == "ivf-sq8"
+    assert index.verify(history).is_sound
+
+    # Fewer, but not so few that a handful more would change the kind back at once; then half.
+    for number in range(15, 60):
+        history.erase(f"T-{number}")
+        if number == 30:
+            index.replay(history)
+            index.snapshot()
+            assert index.stats().kind == "ivf-sq8"
+    index.replay(history)
+    index.snapshot()
+    assert index.stats().kind == "exact"
+    assert index.verify(history).is_sound
+    index.close()
+
+
 def test_nothing_is_left_after_closing(folder: Path, history: History, limits: DenseLimits):
     index = CaseIndex.create(folder, ENCODER, STATISTICS, limits)
     index.replay(history)
