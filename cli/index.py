@@ -25,7 +25,7 @@ def index_group() -> None:
 @workspace_option
 @json_option
 def stats(workspace: Path | None, as_json: bool) -> None:
-    """Size, memory and watermark."""
+    """Size, memory, watermark, and the kind of the vectors' index."""
     with _opened(workspace) as opened:
         found = opened.parts.index.stats()
         last_change = opened.history.last_change()
@@ -38,6 +38,8 @@ def stats(workspace: Path | None, as_json: bool) -> None:
                 "n_resolved": found.n_resolved,
                 "n_dead_slots": found.n_dead_slots,
                 "n_segments": found.n_segments,
+                "kind": found.kind,
+                "dense_bytes_a_case": found.dense_bytes_a_case,
                 "n_bytes": dict(found.n_bytes),
                 "snapshot": found.snapshot,
             }
@@ -47,7 +49,8 @@ def stats(workspace: Path | None, as_json: bool) -> None:
         f"{found.n_cases:,} cases, {found.n_resolved:,} of them resolved; at change {found.watermark} of {last_change}"
     )
     for name, size in found.n_bytes.items():
-        click.echo(f"  {name:10} {size / 1e6:8.1f} MB")
+        click.echo(f"  {name:13} {size / 1e6:8.1f} MB")
+    click.echo(f"  vectors of kind {found.kind}, {found.dense_bytes_a_case:.0f} bytes of memory a case")
     click.echo(
         f"  {found.n_dead_slots:,} dead slots, {found.n_segments} text segments, snapshot {found.snapshot or 'none'}"
     )
@@ -57,7 +60,10 @@ def stats(workspace: Path | None, as_json: bool) -> None:
 @workspace_option
 @json_option
 def verify(workspace: Path | None, as_json: bool) -> int:
-    """Hold the index against the history and the snapshots against their hashes; exits 1 on a problem."""
+    """Hold the index against the history, the snapshots against their hashes, and searches against exact ones.
+
+    Exits 1 on a problem.
+    """
     from features.index_check import damaged_snapshots
 
     # Looked at first: opening passes over a damaged snapshot and replaces it.
@@ -74,11 +80,14 @@ def verify(workspace: Path | None, as_json: bool) -> int:
                 "n_history": report.n_history,
                 "watermark": report.watermark,
                 "last_change": report.last_change,
+                "kind": report.kind,
+                "recall_at_10": report.recall_at_10,
                 "problems": report.problems,
             }
         )
     elif report.is_sound:
         click.echo(f"Sound: {report.n_cases:,} cases in the index and in the history, at change {report.watermark}.")
+        click.echo(f"Vectors of kind {report.kind}: recall@10 {report.recall_at_10:.3f} against exact search.")
     else:
         for problem in report.problems:
             click.echo(problem)

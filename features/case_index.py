@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from features.case_entries import CaseEntry
 from features.case_filter import CaseFilter
 from features.case_search import POOL, Candidate, CaseQuery, Scope, find_candidates
+from features.dense import DenseLimits, Kind
+from features.dense_kinds import is_worn
 from features.encoder import Encoder
 from features.errors import EncoderMismatch, IndexDamaged
 from features.forward import LexicalQuery
@@ -36,8 +38,9 @@ from features.vectors import embed_cases
 if TYPE_CHECKING:
     from features.history import Change, History
 
-__all__ = ["Candidate", "CaseEntry", "CaseFilter", "CaseIndex", "CaseQuery", "IndexReport", "IndexStats"]
+__all__ = ["Candidate", "CaseEntry", "CaseFilter", "CaseIndex", "CaseQuery", "DenseLimits", "IndexReport", "IndexStats"]
 
+_LIMITS = DenseLimits()
 PAGE = 1_000  # changes applied at a time; the inverted index commits once a page
 
 Ids = NDArray[np.int64]
@@ -48,15 +51,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class IndexStats:
-    """The state of an index; ``n_bytes`` by part, of memory, and of disk for ``fulltext``."""
+    """The state of an index; ``n_bytes`` by part, of memory, and of disk for ``fulltext`` and ``dense_on_disk``."""
 
     watermark: int
+    kind: Kind
     n_cases: int
     n_resolved: int
     n_dead_slots: int
     n_segments: int
     n_bytes: Mapping[str, int]
     snapshot: str | None
+
+    @property
+    def dense_bytes_a_case(self) -> float:
+        """Memory of a case's vector; 0 where there are no cases."""
+        return self.n_bytes["dense"] / self.n_cases if self.n_cases else 0.0
 
 
 class CaseIndex:
@@ -74,10 +83,13 @@ class CaseIndex:
         work: WorkFolder,
         load: Callable[[Path], IndexParts],
         watermark: int = 0,
+        *,
+        limits: DenseLimits,
     ) -> None:
         self._folder = folder
         self._encoder = encoder
         self._statistics = statistics
+        self._limits = limits
         self._work = work
         self._numbers = itertools.count()
         self._parts = load(self._new_work_path())
@@ -91,14 +103,23 @@ class CaseIndex:
         self._upkeep = threading.RLock()  # who may compact it or write it to disk; asked for before the writer's
 
     @classmethod
-    def create(cls, folder: Path, encoder: Encoder, statistics: LexicalStatistics) -> CaseIndex:
+    def create(
+        cls, folder: Path, encoder: Encoder, statistics: LexicalStatistics, limits: DenseLimits = _LIMITS
+    ) -> CaseIndex:
         """Make an empty index that keeps its snapshots in ``folder``; older snapshots stay until it writes one."""
         return cls(
-            folder, encoder, statistics, WorkFolder(folder), lambda path: IndexParts.create(encoder.dimension, path)
+            folder,
+            encoder,
+            statistics,
+            WorkFolder(folder),
+            lambda path: IndexParts.create(encoder.dimension, path),
+            limits=limits,
         )
 
     @classmethod
-    def open(cls, folder: Path, encoder: Encoder, statistics: LexicalStatistics) -> CaseIndex:
+    def open(
+        cls, folder: Path, encoder: Encoder, statistics: LexicalStatistics, limits: DenseLimits = _LIMITS
+    ) -> CaseIndex:
         """Open the latest snapshot in ``folder`` that is sound and was made with this encoder and these rules.
 
         Where there is none, the index is empty and :meth:`replay` fills it; a damaged snapshot is logged.
@@ -108,16 +129,18 @@ class CaseIndex:
         while path := next((path for path in snapshots(folder) if path.name not in tried), None):
             tried.add(path.name)
             try:
-                index = cls._load(folder, path, encoder, statistics)
+                index = cls._load(folder, path, encoder, statistics, limits)
             except IndexDamaged as error:
                 logger.warning("passed over an index snapshot: %s", error.message)
                 continue
             if index is not None:
                 return index
-        return cls.create(folder, encoder, statistics)
+        return cls.create(folder, encoder, statistics, limits)
 
     @classmethod
-    def _load(cls, folder: Path, path: Path, encoder: Encoder, statistics: LexicalStatistics) -> CaseIndex | None:
+    def _load(
+        cls, folder: Path, path: Path, encoder: Encoder, statistics: LexicalStatistics, limits: DenseLimits
+    ) -> CaseIndex | None:
         manifest = check_snapshot(path)
         if manifest.made_with != _made_with(encoder):
             logger.info("passed over the snapshot %s: made with %s", path.name, manifest.made_with)
@@ -125,7 +148,13 @@ class CaseIndex:
         work = WorkFolder(folder)
         try:
             index = cls(
-                folder, encoder, statistics, work, lambda target: IndexParts.load(path, target), manifest.watermark
+                folder,
+                encoder,
+                statistics,
+                work,
+                lambda target: IndexParts.load(path, target),
+                manifest.watermark,
+                limits=limits,
             )
         except BaseException:
             work.close()
@@ -184,9 +213,9 @@ class CaseIndex:
         )
         removed = [row for row, case in last.items() if case is None]
         with self._writer:
-            self._parts.stage(removed, page)
+            places = self._parts.stage(removed, page)
             with self._lock.write():
-                self._parts.publish(removed, page)
+                self._parts.publish(removed, page, places)
                 self._watermark = max(self._watermark, changes[-1].change)
             self._snapshot = None
             self._n_erased += len(removed)
@@ -278,10 +307,11 @@ class CaseIndex:
     def snapshot(self) -> Path:
         """Write the index to disk, unless its latest snapshot is current, and remove older snapshots.
 
-        What was erased before is cleared out of every file first. Changes go on meanwhile.
+        What was erased before is cleared out of every file first, and vectors that have outgrown their kind of index
+        get another one. Changes go on meanwhile.
         """
         with self._upkeep:
-            if self._n_cleared < self._n_erased:
+            if self._n_cleared < self._n_erased or is_worn(self._parts.dense, self._limits):
                 self.compact()
             with self._writer:
                 if self._snapshot is not None and self._snapshot.is_dir():
@@ -301,17 +331,17 @@ class CaseIndex:
             return path
 
     def compact(self) -> None:
-        """Give back what older versions of cases and erased ones hold, in memory and in the inverted index.
+        """Give back what older versions of cases and erased ones hold, in memory and on disk.
 
         Done on a copy: changes and searches go on, and what comes in meanwhile is taken in before the copy is used.
         """
         with self._upkeep:
             with self._writer:
                 old, n_erased = self._parts, self._n_erased
-                entries, forward = old.live()
+                live = old.live(self._new_work_path(), self._limits)
                 self._meanwhile = []
             try:
-                fresh = old.compacted(entries, forward, self._new_work_path())
+                fresh = live.renewed()
                 is_used = self._catch_up_and_swap(old, fresh, n_erased)
             finally:
                 with self._writer:
@@ -327,12 +357,12 @@ class CaseIndex:
                     return False
                 if len(missed) <= 1:  # the last page is taken in while changes wait, so that there is a last one
                     for removed, page in missed:
-                        fresh.catch_up(removed, page)
+                        fresh.catch_up(old, removed, page)
                     self._swap(fresh, self._watermark)
                     self._n_cleared = n_erased
                     return True
             for removed, page in missed:
-                fresh.catch_up(removed, page)
+                fresh.catch_up(old, removed, page)
 
     def verify(self, history: History) -> IndexReport:
         """Hold the index against the history and its own parts, and its snapshots against their hashes."""
@@ -349,8 +379,10 @@ class CaseIndex:
                 n_resolved=int(parts.entries.mask(CaseFilter(is_resolved=True)).sum()),
                 n_dead_slots=parts.entries.n_slots - len(parts.entries),
                 n_segments=parts.fulltext.n_segments,
+                kind=parts.dense.kind,
                 n_bytes={
                     "dense": parts.dense.n_bytes,
+                    "dense_on_disk": parts.dense.n_bytes_on_disk,
                     "forward": parts.forward.n_bytes,
                     "fulltext": parts.fulltext.n_bytes,
                 },

@@ -1,76 +1,155 @@
-"""Exact nearest neighbours by cosine. The only door to faiss.
+"""Nearest neighbours by cosine: what every kind of index does, and which kind a number of vectors gets.
 
-Vectors are kept in half precision: cosines are off by at most 1e-3, a scan takes half the memory and half the time of
-float32 (FACTS, part D).
+A kind is chosen when the parts of a case index are made anew (:mod:`features.dense_kinds`), never in the middle of an
+addition.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Protocol, get_args
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from features.errors import EncoderMismatch, IndexDamaged
+from features.errors import EncoderMismatch
 
-# Several threads make each scan slower as soon as two requests share the cores (FACTS, part C).
-faiss.omp_set_num_threads(1)
+Kind = Literal["exact", "ivf-sq8", "ivf-sq4"]
+"""``exact`` compares every vector; ``ivf-sq8`` and ``ivf-sq4`` compare those of the nearest lists by codes of 8 and 4
+bits a number, and the best of them again by the vectors themselves, which lie on disk."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""From the one that needs most memory to the one that needs least."""
+
+DENSE_FILE = "dense.faiss"
 
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
 
-class DenseIndex:
-    """Unit vectors by id, searched by inner product, which for unit vectors is the cosine.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenseLimits:
+    """Up to where each kind is used.
 
-    Any number of threads may search at a time; a change must have the index to itself (:class:`CaseIndex` sees to
-    that).
-
-    Parameters
+    Attributes
     ----------
-    dimension : int
-        Length of every vector.
+    exact_below : int
+        Number of vectors from which on comparing them all takes too long; at least 1.
+    memory_bytes : int
+        What the vectors may take of memory. Where the smallest kind takes more, it is used all the same.
+    """
+
+    exact_below: int = 200_000
+    memory_bytes: int = 3 * 1024**3
+
+    def kind(self, n_vectors: int, dimension: int, current: Kind = "exact") -> Kind:
+        """Choose a kind; for one that needs more memory than the current one there must be room twice over.
+
+        Without that margin, a number of vectors about a limit would change the kind again and again.
+
+        Examples
+        --------
+        >>> limits = DenseLimits()
+        >>> limits.kind(199_999, 384), limits.kind(200_000, 384), limits.kind(10_000_000, 384)
+        ('exact', 'ivf-sq8', 'ivf-sq4')
+        >>> limits.kind(199_999, 384, "ivf-sq8"), limits.kind(99_999, 384, "ivf-sq8")
+        ('ivf-sq8', 'exact')
+        """
+        for kind in KINDS[:-1]:
+            n = n_vectors * (2 if KINDS.index(kind) < KINDS.index(current) else 1)
+            is_slow = kind == "exact" and n >= self.exact_below
+            if not is_slow and n * bytes_a_vector(kind, dimension) <= self.memory_bytes:
+                return kind
+        return KINDS[-1]
+
+
+def bytes_a_vector(kind: Kind, dimension: int) -> int:
+    """Memory of one vector with its id, in bytes.
 
     Examples
     --------
-    >>> index = DenseIndex(2)
-    >>> index.add(np.array([5, 9]), np.array([[1, 0], [0, 1]], dtype=np.float32))
-    >>> ids, cosines = index.search(np.array([1, 0], dtype=np.float32), k=2)
-    >>> ids.tolist(), cosines.tolist()
-    ([5, 9], [1.0, 0.0])
+    >>> [bytes_a_vector(kind, 384) for kind in KINDS]
+    [776, 396, 204]
+    """
+    code = {"exact": 2 * dimension, "ivf-sq8": dimension, "ivf-sq4": (dimension + 1) // 2}[kind]
+    return code + (8 if kind == "exact" else 12)
+
+
+class FrozenVectors(Protocol):
+    """Vectors as they were at a moment, to be written while the index goes on."""
+
+    def write(self, folder: Path) -> None:
+        """Put the files into a folder; not synced, not atomic (:mod:`features.snapshot` is)."""
+        ...
+
+
+class DenseIndex(Protocol):
+    """Unit vectors by id, searched by inner product, which for unit vectors is the cosine.
+
+    Any number of threads may search at a time; :meth:`add` and :meth:`remove` must have the index to themselves
+    (:class:`features.case_index.CaseIndex` sees to that).
     """
 
-    def __init__(self, dimension: int) -> None:
-        codes = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        self._index = faiss.IndexIDMap2(codes)
-        self._is_held = np.zeros(0, dtype=np.bool_)  # by id; faiss itself takes an id twice without a word
+    def __len__(self) -> int: ...
 
-    def __len__(self) -> int:
-        return int(self._index.ntotal)
+    @property
+    def kind(self) -> Kind:
+        """Which kind it is."""
+        ...
 
     @property
     def dimension(self) -> int:
         """Length of every vector."""
-        return int(self._index.d)
+        ...
 
     @property
     def ids(self) -> Ids:
         """Every id, ascending."""
-        return np.flatnonzero(self._is_held).astype(np.int64)
+        ...
 
     @property
     def n_bytes(self) -> int:
         """Memory of the vectors and their ids, in bytes."""
-        return len(self) * (2 * self.dimension + 8)
+        ...
 
-    def add(self, ids: Ids, vectors: Vectors) -> None:
+    @property
+    def n_bytes_on_disk(self) -> int:
+        """Size of the files that the index reads while it searches, in bytes."""
+        ...
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether it should be made anew, although its kind may still be the right one."""
+        ...
+
+    def place(self, vectors: Vectors) -> Ids:
+        """Find where vectors belong: the slow part of adding them, which needs no lock.
+
+        Parameters
+        ----------
+        vectors : ndarray of float32, shape (n, dimension)
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+
+        Raises
+        ------
+        EncoderMismatch
+            If the vectors have another dimension.
+        """
+        ...
+
+    def add(self, ids: Ids, vectors: Vectors, places: Ids | None = None) -> None:
         """Add vectors.
 
         Parameters
         ----------
         ids : ndarray of int64, shape (n,), not negative
         vectors : ndarray of float32, shape (n, dimension), rows of length 1
+        places : ndarray of int64, shape (n,), optional
+            What :meth:`place` found for them.
 
         Raises
         ------
@@ -79,26 +158,11 @@ class DenseIndex:
         ValueError
             If an id is negative, given twice or already held.
         """
-        if vectors.shape != (len(ids), self.dimension):
-            raise EncoderMismatch(
-                f"Vectors of shape {vectors.shape} do not fit {len(ids)} ids in an index of dimension "
-                f"{self.dimension}; embed them with the encoder that the index was made with."
-            )
-        if len(ids) == 0:
-            return
-        wrong = ids[(ids < 0) | self._holds(ids)]
-        if len(wrong) or len(np.unique(ids)) < len(ids):
-            raise ValueError(f"Ids must be new, not negative and given once (among them {wrong[:3].tolist()}); remove.")
-        self._index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), ids.astype(np.int64))
-        self._mark(ids)
+        ...
 
     def remove(self, ids: Ids) -> int:
         """Remove vectors; unknown ids are passed over. Returns how many were there."""
-        ids = np.unique(ids[self._holds(ids)]).astype(np.int64)
-        if len(ids):
-            self._index.remove_ids(ids)
-            self._is_held[ids] = False
-        return len(ids)
+        ...
 
     def search(self, vector: Vectors, k: int, allowed: Ids | None = None) -> tuple[Ids, Vectors]:
         """Find the k nearest.
@@ -108,26 +172,23 @@ class DenseIndex:
         vector : ndarray of float32, shape (dimension,), of length 1
         k : int
         allowed : ndarray of int64, optional
-            Only these ids are looked at; exact at every selectivity.
+            Only these ids are looked at.
 
         Returns
         -------
         ids : ndarray of int64, shape (n,), n <= k
         cosines : ndarray of float32, shape (n,), -1 to 1, descending
         """
-        k = min(k, len(self))
-        if k <= 0 or (allowed is not None and len(allowed) == 0):
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        query = np.ascontiguousarray(vector, dtype=np.float32)[None, :]
-        if allowed is None:
-            cosines, ids = self._index.search(query, k)
-        else:
-            # faiss keeps only a pointer to the bits: bits and selector must outlive the call, and as locals they do.
-            bits = _bitmap(allowed)
-            selector = faiss.IDSelectorBitmap(bits)
-            cosines, ids = self._index.search(query, k, params=faiss.SearchParameters(sel=selector))
-        found = ids[0] >= 0
-        return ids[0][found], np.clip(cosines[0][found], -1.0, 1.0)
+        ...
+
+    def search_exactly(self, vectors: Vectors, k: int) -> Ids:
+        """Find the k nearest of several vectors by comparing all; slow, to measure the others by.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_vectors, min(k, len(self))), nearest first
+        """
+        ...
 
     def reconstruct(self, ids: Ids) -> Vectors:
         """Give back vectors, as half precision kept them; shape (n, dimension).
@@ -137,63 +198,39 @@ class DenseIndex:
         KeyError
             If an id is not held.
         """
-        missing = ids[~self._holds(ids)]
-        if len(missing):
-            raise KeyError(f"The index holds no vector of id {missing[0]}.")
-        if len(ids) == 0:
-            return np.empty((0, self.dimension), dtype=np.float32)
-        vectors: Vectors = self._index.reconstruct_batch(ids.astype(np.int64))
-        return vectors
+        ...
 
-    def copy(self) -> DenseIndex:
-        """Copy the index, so that it can be saved while the original changes."""
-        other = DenseIndex.__new__(DenseIndex)
-        other._index = faiss.clone_index(self._index)
-        other._is_held = self._is_held.copy()
-        return other
+    def write_rows(self, path: Path) -> Ids:
+        """Write every vector, in half precision, one after the other, to a new file; returns their ids in that order.
 
-    def save(self, path: Path) -> None:
-        """Write the index to a new file; not synced, not atomic (:mod:`features.snapshot` is)."""
-        faiss.write_index(self._index, str(path))
-
-    @classmethod
-    def load(cls, path: Path) -> DenseIndex:
-        """Read a file that :meth:`save` wrote.
-
-        Raises
-        ------
-        IndexDamaged
-            If it cannot be read, or holds another kind of index.
+        Searches may go on meanwhile, changes may not.
         """
-        try:
-            index = faiss.read_index(str(path))
-        except RuntimeError as error:
-            raise IndexDamaged(f"The vectors {path} cannot be read ({error}); rebuild the index.") from None
-        codes = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap2) else None
-        if not isinstance(codes, faiss.IndexScalarQuantizer) or codes.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise IndexDamaged(f"The vectors {path} are of the wrong kind {type(index).__name__}; rebuild the index.")
-        loaded = cls.__new__(cls)
-        loaded._index = index
-        loaded._is_held = np.zeros(0, dtype=np.bool_)
-        loaded._mark(faiss.vector_to_array(index.id_map))
-        return loaded
+        ...
 
-    def _holds(self, ids: Ids) -> NDArray[np.bool_]:
-        inside = (ids >= 0) & (ids < len(self._is_held))
-        inside[inside] = self._is_held[ids[inside]]
-        return inside
-
-    def _mark(self, ids: Ids) -> None:
-        top = int(ids.max(initial=-1)) + 1
-        if top > len(self._is_held):
-            grown = np.zeros(max(top, 2 * len(self._is_held)), dtype=np.bool_)
-            grown[: len(self._is_held)] = self._is_held
-            self._is_held = grown
-        self._is_held[ids] = True
+    def freeze(self, folder: Path) -> FrozenVectors:
+        """Take a copy; ``folder``, which is there, may hold files of it until it is written."""
+        ...
 
 
-def _bitmap(ids: Ids) -> NDArray[np.uint8]:
+def check_addition(ids: Ids, vectors: Vectors, dimension: int, is_held: NDArray[np.bool_]) -> None:
+    """Refuse what cannot be added; errors as of :meth:`DenseIndex.add`."""
+    if vectors.shape != (len(ids), dimension):
+        raise EncoderMismatch(
+            f"Vectors of shape {vectors.shape} do not fit {len(ids)} ids in an index of dimension {dimension}; embed "
+            "them with the encoder that the index was made with."
+        )
+    wrong = ids[(ids < 0) | is_held]
+    if len(wrong) or len(np.unique(ids)) < len(ids):
+        raise ValueError(f"Ids must be new, not negative and given once (among them {wrong[:3].tolist()}); remove.")
+
+
+def bitmap(ids: Ids) -> NDArray[np.uint8]:
     """One bit an id. At 200,000 vectors a third faster than faiss's set of ids, most of which is making the set."""
-    mask = np.zeros(int(ids.max()) + 1, dtype=np.bool_)
+    mask = np.zeros(int(ids.max(initial=-1)) + 1, dtype=np.bool_)
     mask[ids] = True
     return np.packbits(mask, bitorder="little")
+
+
+def nothing_found() -> tuple[Ids, Vectors]:
+    """What a search in nothing finds."""
+    return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)

@@ -55,6 +55,17 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def link_file(source: Path, target: Path) -> str:
+    """Hard-link a file, or copy it where the file system has no links; returns the file's name."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
+    return target.name
+
+
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Fill a folder under a temporary name; it takes its own name when the block ends without an error.

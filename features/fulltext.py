@@ -8,7 +8,6 @@ Its scores rank candidates and go no further, for they move with every case that
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from features.case_filter import CaseFilter
 from features.errors import IndexDamaged
+from features.files import link_file
 from features.forward import K1, LexicalQuery
 from features.lexical import DocumentTerms, TermCounts
 
@@ -227,17 +227,6 @@ class FullTextIndex:
 
     def _term(self, field: str, value: str | int) -> Any:
         return tantivy.Query.term_query(self._schema, field, value, "freq")
-
-
-def link_file(source: Path, target: Path) -> str:
-    """Hard-link a file, or copy it where the file system has no links; returns the file's name."""
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        shutil.copyfile(source, target)
-    return target.name
 
 
 def _schema() -> Any:

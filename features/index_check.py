@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.dense import DenseIndex, Ids, Kind
 from features.encoder import Encoder
 from features.errors import IndexDamaged
 from features.index_parts import IndexParts
@@ -19,7 +20,10 @@ from features.vectors import vector_key
 if TYPE_CHECKING:
     from features.history import History
 
+K = 10
 _SAMPLE = 200
+_RECALL_SAMPLE = 100
+_ROUNDING = 1e-5  # of a cosine that is summed in another order
 _MIN_COSINE = 0.999  # half precision is off by less
 
 
@@ -33,6 +37,10 @@ class IndexReport:
         Of the index and of the history; changes in between are not held against the index.
     n_cases, n_history : int
         Cases in the index and in the history.
+    kind : Kind
+        Of the index of the vectors.
+    recall_at_10 : float
+        Of its searches against exact ones, for a sample of the cases; 1 where there are none.
     problems : tuple of str
         One sentence each; empty where all is well.
     """
@@ -41,6 +49,8 @@ class IndexReport:
     last_change: int
     n_cases: int
     n_history: int
+    kind: Kind
+    recall_at_10: float
     problems: tuple[str, ...]
 
     @property
@@ -59,7 +69,30 @@ def check_index(parts: IndexParts, watermark: int, folder: Path, history: Histor
         *_wrong_vectors(parts, history, encoder),
         *damaged_snapshots(folder),
     ]
-    return IndexReport(watermark, last_change, len(parts.entries), len(truth), tuple(problems))
+    recall = recall_on_sample(parts.dense)
+    return IndexReport(
+        watermark, last_change, len(parts.entries), len(truth), parts.dense.kind, recall, tuple(problems)
+    )
+
+
+def recall_on_sample(dense: DenseIndex) -> float:
+    """Share of the ten nearest other vectors that a search finds, for a sample of the vectors; 1 where there is none.
+
+    Every vector is compared with every one of the sample, which takes some seconds a million.
+    """
+    sample = _evenly(dense.ids, _RECALL_SAMPLE)
+    if len(sample) < 2:
+        return 1.0
+    vectors = dense.reconstruct(sample)
+    hits = n_wanted = 0
+    for own, vector, nearest in zip(sample, vectors, dense.search_exactly(vectors, K + 1), strict=True):
+        wanted = nearest[nearest != own][:K]
+        found, cosines = dense.search(vector, K + 1)
+        # By cosine and not by id: of cases with one text any is as good as the other.
+        least = np.min(dense.reconstruct(wanted) @ vector) - _ROUNDING
+        hits += int(np.sum(cosines[found != own][:K] >= least))
+        n_wanted += len(wanted)
+    return hits / n_wanted
 
 
 def _disagreements(parts: IndexParts) -> Iterator[str]:
@@ -85,8 +118,7 @@ def _differences(found: dict[int, int], truth: dict[int, int], watermark: int) -
 
 def _wrong_vectors(parts: IndexParts, history: History, encoder: Encoder) -> Iterator[str]:
     """Compare an evenly spaced sample with the vectors that the history keeps."""
-    rows = parts.dense.ids
-    sample = rows[np.unique(np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows))).astype(np.int64))]
+    sample = _evenly(parts.dense.ids, _SAMPLE)
     current = parts.entries.changes()
     cases = {row: case for row, case in history.cases(sample.tolist()).items() if current.get(row) == case.change}
     keys = {
@@ -101,6 +133,11 @@ def _wrong_vectors(parts: IndexParts, history: History, encoder: Encoder) -> Ite
     cosines = np.sum(parts.dense.reconstruct(np.array(checked, dtype=np.int64)) * truth, axis=1)
     if n_wrong := int(np.sum(cosines < _MIN_COSINE)):
         yield f"{n_wrong} of {len(checked)} vectors looked at are not those of the history; rebuild the index."
+
+
+def _evenly(ids: Ids, n: int) -> Ids:
+    """At most n of some ids, evenly spaced."""
+    return ids[np.unique(np.linspace(0, len(ids) - 1, min(n, len(ids))).astype(np.int64))]
 
 
 def damaged_snapshots(folder: Path) -> Iterator[str]:

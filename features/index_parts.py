@@ -15,19 +15,22 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from features.case_entries import CaseEntries
-from features.dense import DenseIndex
+from features.dense import DenseIndex, DenseLimits, FrozenVectors
+from features.dense_kinds import Renewal, empty_dense, load_dense
 from features.errors import IndexDamaged
+from features.files import link_file
 from features.forward import ForwardIndex
-from features.fulltext import FullTextDocument, FullTextIndex, link_file
+from features.fulltext import FullTextDocument, FullTextIndex
 from features.lexical import DocumentTerms, document_terms
 
 if TYPE_CHECKING:
     from features.history import StoredCase
     from features.text import ModelText
 
-_DENSE, _FULLTEXT = "dense.faiss", "fulltext"
+_FULLTEXT, _DENSE = "fulltext", "dense"  # folders
 _FORWARD, _COLUMNS, _STRINGS = "forward.safetensors", "entries.safetensors", "entries.json"
 
+Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
 
@@ -58,45 +61,48 @@ class CasePage:
 
 @dataclass(frozen=True, eq=False)
 class IndexParts:
-    """Vectors, terms, facts and the inverted index of the same cases."""
+    """Vectors, terms, facts and the inverted index of the same cases; ``folder`` is theirs alone."""
 
     dense: DenseIndex
     forward: ForwardIndex
     entries: CaseEntries
     fulltext: FullTextIndex
+    folder: Path
 
     @classmethod
     def create(cls, dimension: int, folder: Path) -> IndexParts:
-        """Make empty parts; the inverted index lives in a new folder."""
-        folder.mkdir()
-        return cls(DenseIndex(dimension), ForwardIndex(), CaseEntries(), FullTextIndex(folder))
+        """Make empty parts in a new folder."""
+        _make_folders(folder)
+        fulltext = FullTextIndex(folder / _FULLTEXT)
+        return cls(empty_dense(dimension), ForwardIndex(), CaseEntries(), fulltext, folder)
 
     @classmethod
     def load(cls, snapshot: Path, folder: Path) -> IndexParts:
-        """Read a snapshot's parts; the inverted index is linked out of it into a new folder.
+        """Read a snapshot's parts; the files that a search reads are linked out of it into a new folder.
 
         Raises
         ------
         IndexDamaged
             If a part cannot be read.
         """
-        folder.mkdir()
+        _make_folders(folder)
         try:
             for path in (snapshot / _FULLTEXT).iterdir():
-                link_file(path, folder / path.name)
+                link_file(path, folder / _FULLTEXT / path.name)
             columns = safetensors.numpy.load_file(snapshot / _COLUMNS)
             strings = orjson.loads((snapshot / _STRINGS).read_bytes())
             return cls(
-                DenseIndex.load(snapshot / _DENSE),
+                load_dense(snapshot, folder / _DENSE),
                 ForwardIndex(safetensors.numpy.load_file(snapshot / _FORWARD)),
                 CaseEntries.from_parts(columns, strings),
-                FullTextIndex(folder),
+                FullTextIndex(folder / _FULLTEXT),
+                folder,
             )
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise IndexDamaged(f"The snapshot {snapshot} cannot be read ({error!r}); rebuild the index.") from None
 
-    def stage(self, removed: Sequence[int], page: CasePage) -> None:
-        """Bring the inverted index up to date, unseen by searches until :meth:`publish`."""
+    def stage(self, removed: Sequence[int], page: CasePage) -> Ids:
+        """Do what takes time, unseen by searches until :meth:`publish`; returns the places of the page's vectors."""
         try:
             self.fulltext.remove(removed)
             self.fulltext.put(fulltext_documents(page.entries, page.documents))
@@ -104,18 +110,24 @@ class IndexParts:
         except BaseException:
             self.fulltext.rollback()
             raise
+        return self.dense.place(page.vectors)
 
-    def publish(self, removed: Sequence[int], page: CasePage) -> None:
+    def publish(self, removed: Sequence[int], page: CasePage, places: Ids) -> None:
         """Bring the other parts up to date; no search may run meanwhile."""
+        self._publish_vectors(removed, page, places)
+        self._publish_rest(removed, page)
+
+    def catch_up(self, origin: IndexParts, removed: Sequence[int], page: CasePage) -> None:
+        """Take in what the parts that these were made of took in meanwhile; vectors may be theirs as well."""
+        places = self.stage(removed, page)
+        if self.dense is not origin.dense:
+            self._publish_vectors(removed, page, places)
+        self._publish_rest(removed, page)
+
+    def _publish_vectors(self, removed: Sequence[int], page: CasePage, places: Ids) -> None:
         rows = page.row_ids
         self.dense.remove(np.concatenate([np.array(removed, dtype=np.int64), rows]))
-        self.dense.add(rows, page.vectors)
-        self._publish_rest(removed, page)
-
-    def catch_up(self, removed: Sequence[int], page: CasePage) -> None:
-        """Take in what the parts that these were made of took in meanwhile; the vectors are theirs as well."""
-        self.stage(removed, page)
-        self._publish_rest(removed, page)
+        self.dense.add(rows, page.vectors, places)
 
     def _publish_rest(self, removed: Sequence[int], page: CasePage) -> None:
         self.entries.drop(removed)
@@ -123,53 +135,75 @@ class IndexParts:
         self.forward.extend(page.documents)
         self.fulltext.refresh()
 
-    def live(self) -> tuple[CaseEntries, ForwardIndex]:
-        """Copy the facts and the terms of the live cases."""
-        live = self.entries.live_slots
-        return CaseEntries.from_parts(*self.entries.take(live)), ForwardIndex(self.forward.take(live))
+    def live(self, folder: Path, limits: DenseLimits) -> LiveParts:
+        """Copy what is live, as it is now, to make new parts of in a new folder; changes must wait, searches need not.
 
-    def compacted(self, entries: CaseEntries, forward: ForwardIndex, folder: Path) -> IndexParts:
-        """Make parts of what :meth:`live` copied, without what dead slots and deleted documents held.
-
-        Slow, and safe while these parts go on: the vectors, which have nothing dead, are the same object in both.
+        Vectors of an index that has nothing dead and is of the right kind are shared.
         """
-        folder.mkdir()
-        fulltext = FullTextIndex(folder)
-        fulltext.put(fulltext_documents(entries, map(forward.document, range(len(forward)))))
-        fulltext.commit()
-        fulltext.refresh()
-        return IndexParts(self.dense, forward, entries, fulltext)
+        _make_folders(folder)
+        live = self.entries.live_slots
+        return LiveParts(
+            CaseEntries.from_parts(*self.entries.take(live)),
+            ForwardIndex(self.forward.take(live)),
+            Renewal.begin(self.dense, limits, folder / _DENSE),
+            folder,
+        )
 
     def freeze(self, folder: Path) -> FrozenParts:
-        """Copy everything as it is now; live slots only. The inverted index is linked into ``folder``."""
+        """Copy everything as it is now; live slots only. Files are linked into a new folder."""
+        _make_folders(folder)
         live = self.entries.live_slots
         columns, strings = self.entries.take(live)
-        self.fulltext.link_into(folder)
-        return FrozenParts(self.dense.copy(), self.forward.take(live), columns, strings, folder)
+        self.fulltext.link_into(folder / _FULLTEXT)
+        return FrozenParts(self.dense.freeze(folder / _DENSE), self.forward.take(live), columns, strings, folder)
 
     def remove(self) -> None:
-        """Stop the inverted index's threads and remove its folder."""
+        """Stop the inverted index's threads and remove the folder; vectors that other parts share stay readable."""
         self.fulltext.close()
-        shutil.rmtree(self.fulltext.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, eq=False)
+class LiveParts:
+    """What was live at a moment, while the index goes on."""
+
+    entries: CaseEntries
+    forward: ForwardIndex
+    vectors: Renewal
+    folder: Path
+
+    def renewed(self) -> IndexParts:
+        """Make parts without what dead slots, deleted documents and removed vectors held; slow."""
+        fulltext = FullTextIndex(self.folder / _FULLTEXT)
+        fulltext.put(fulltext_documents(self.entries, map(self.forward.document, range(len(self.forward)))))
+        fulltext.commit()
+        fulltext.refresh()
+        return IndexParts(self.vectors.finish(), self.forward, self.entries, fulltext, self.folder)
 
 
 @dataclass(frozen=True, eq=False)
 class FrozenParts:
     """Parts as they were at a moment, to be written while the index goes on."""
 
-    dense: DenseIndex
+    dense: FrozenVectors
     forward: dict[str, NDArray[Any]]
     columns: dict[str, NDArray[Any]]
     strings: dict[str, Any]
-    fulltext_folder: Path
+    folder: Path
 
     def write(self, folder: Path) -> None:
         """Put the parts into an empty folder of the same file system."""
-        self.dense.save(folder / _DENSE)
+        self.dense.write(folder)
         safetensors.numpy.save_file(self.forward, folder / _FORWARD)
         safetensors.numpy.save_file(self.columns, folder / _COLUMNS)
         (folder / _STRINGS).write_bytes(orjson.dumps(self.strings))
-        self.fulltext_folder.rename(folder / _FULLTEXT)
+        (self.folder / _FULLTEXT).rename(folder / _FULLTEXT)
+        shutil.rmtree(self.folder)
+
+
+def _make_folders(folder: Path) -> None:
+    for name in (_FULLTEXT, _DENSE):
+        (folder / name).mkdir(parents=True)
 
 
 def fulltext_documents(entries: CaseEntries, documents: Iterable[DocumentTerms]) -> Iterator[FullTextDocument]:

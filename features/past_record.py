@@ -41,6 +41,8 @@ _WIDER = {"customer": "product", "reporter": "customer"}
 _FEW = 1e-3  # of tickets so old that they count for less, rounding is all that is left
 
 Key = tuple[str, ...]
+Event = tuple[float, int]
+"""Since when a ticket was known, in seconds since the epoch, and its level."""
 Floats = NDArray[np.float64]
 
 
@@ -103,6 +105,12 @@ class Counted:
 class PastRecord:
     """Severities of resolved tickets by group, each weighted by its age. Not safe to change from two threads.
 
+    Parameters
+    ----------
+    sums, n, events, times
+        Of tickets that count already (:class:`features.past_record_columns.CountedColumns`): by group the weights of
+        each level, shape (4,), and the number of tickets; by reporter the events, ascending; all times, ascending.
+
     Examples
     --------
     >>> record = PastRecord()
@@ -114,13 +122,19 @@ class PastRecord:
     (True, 1.0)
     """
 
-    def __init__(self) -> None:
-        self._sums: dict[Key, Floats] = {}
-        self._n: Counter[Key] = Counter()
+    def __init__(
+        self,
+        sums: dict[Key, Floats] | None = None,
+        n: Counter[Key] | None = None,
+        events: dict[str, list[Event]] | None = None,
+        times: list[float] | None = None,
+    ) -> None:
+        self._sums = sums or {}
+        self._n = n or Counter()
         # By reporter, in order of time. A sum of weights that double every few weeks would not keep older tickets: a
         # new one's weight is beyond their last digit.
-        self._lately: dict[str, list[tuple[float, int]]] = {}
-        self._times: list[float] = []
+        self._lately = events or {}
+        self._times = times or []
 
     def add(self, ticket: Counted) -> None:
         """Count a ticket."""
@@ -274,8 +288,19 @@ def records_in_time(tickets: Sequence[Ticket], outcomes: Sequence[Outcome]) -> F
     return rows
 
 
+def weights(key: Key, at: Floats) -> Floats:
+    """How much tickets known since some times, in seconds since the epoch, count in a group; shape (n,)."""
+    half_lives = np.clip((at - _ANCHOR) / _half_life(key), -_MAX_EXPONENT, _MAX_EXPONENT)
+    return np.asarray(2.0**half_lives, dtype=np.float64)
+
+
 def _weight(key: Key, at: float) -> float:
-    return _decay(at - _ANCHOR, _EVER if key[:1] == ("reporter_ever",) else _YEAR)
+    return _decay(at - _ANCHOR, _half_life(key))
+
+
+def _half_life(key: Key) -> float:
+    """Of a group that is kept as a sum, in seconds."""
+    return _EVER if key[:1] == ("reporter_ever",) else _YEAR
 
 
 def _decay(seconds: float, half_life: float) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from features.case_index import CaseFilter, CaseIndex, CaseQuery
+from features.dense import DenseLimits
 from features.encoder import HashingEncoder
 from features.errors import EncoderMismatch
 from features.history import History
@@ -30,6 +31,11 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 SUBJECTS = ("SSO login loops", "Export is slow", "Webhook signature wrong", "Invoice shows wrong sum", "Sync stalls")
 ENCODER = HashingEncoder(32)
 STATISTICS = LexicalStatistics.fit([document_terms(subject, f"number{n}") for subject in SUBJECTS for n in range(4)])
+LIMITS = {
+    "exact": DenseLimits(),
+    "ivf-sq8": DenseLimits(exact_below=1),
+    "ivf-sq4": DenseLimits(exact_below=1, memory_bytes=0),
+}
 
 
 def case(number: int, *, subject: str | None = None, days: int | None = None, **ticket: object) -> Case:
@@ -50,6 +56,12 @@ def query(subject: str, body: str = "") -> CaseQuery:
     return CaseQuery(text=text, vector=ENCODER.encode([text.text])[0], now=START.timestamp())
 
 
+@pytest.fixture(params=LIMITS)
+def limits(request: pytest.FixtureRequest) -> DenseLimits:
+    """Limits for each kind of vectors' index, which is used from the first compaction on."""
+    return LIMITS[request.param]
+
+
 @pytest.fixture
 def history(tmp_path: Path) -> Iterator[History]:
     history = History.open(f"sqlite:///{tmp_path}/history.db")
@@ -64,9 +76,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def index(folder: Path, history: History) -> Iterator[CaseIndex]:
-    index = CaseIndex.create(folder, ENCODER, STATISTICS)
+def index(folder: Path, history: History, limits: DenseLimits) -> Iterator[CaseIndex]:
+    index = CaseIndex.create(folder, ENCODER, STATISTICS, limits)
     index.replay(history)
+    index.compact()
     yield index
     index.close()
 
@@ -95,11 +108,11 @@ def test_a_case_is_found_with_all_its_signals(index: CaseIndex):
     assert all(0 <= other.bm25 <= 1 and 0 <= other.bm25_subject <= 1 and -1 <= other.cosine <= 1 for other in others)
 
 
-def test_each_method_brings_its_own_candidates(folder: Path, tmp_path: Path):
+def test_each_method_brings_its_own_candidates(folder: Path, tmp_path: Path, limits: DenseLimits):
     """Among more cases than a pool holds, one is near by its words alone and one by its vector alone."""
     history = History.open(f"sqlite:///{tmp_path}/many.db")
     history.upsert([case(number, subject="Sync") for number in range(400)], masking_rules="1")
-    index = CaseIndex.create(folder, ENCODER, STATISTICS)
+    index = CaseIndex.create(folder, ENCODER, STATISTICS, limits)
     changes = history.changes_since(0, 1000)
     vectors = np.tile(np.eye(1, 32, dtype=np.float32), (400, 1))
     vectors[7], wanted = -vectors[7], vectors[0]
@@ -174,10 +187,12 @@ def test_applying_again_changes_nothing(index: CaseIndex, history: History):
     index.apply([], np.empty((0, 32), dtype=np.float32))
 
 
-def test_a_case_alone_scores_as_it_does_among_others(index: CaseIndex, history: History, tmp_path: Path):
+def test_a_case_alone_scores_as_it_does_among_others(
+    index: CaseIndex, history: History, tmp_path: Path, limits: DenseLimits
+):
     wanted = query("Export is slow")
     among = {found.row_id: found for found in index.search(wanted, CaseFilter())}
-    alone = CaseIndex.create(tmp_path / "alone", ENCODER, STATISTICS)
+    alone = CaseIndex.create(tmp_path / "alone", ENCODER, STATISTICS, limits)
     change = history.changes_since(0, 100)[6]
     assert change.case is not None
     alone.apply([change], embed_cases(history, ENCODER, [change.case]))
@@ -189,9 +204,9 @@ def test_a_case_alone_scores_as_it_does_among_others(index: CaseIndex, history: 
     alone.close()
 
 
-def test_an_empty_index_and_an_empty_query(index: CaseIndex, tmp_path: Path):
+def test_an_empty_index_and_an_empty_query(index: CaseIndex, tmp_path: Path, limits: DenseLimits):
     assert len(index.search(query("", ""), CaseFilter())) == 40
-    empty = CaseIndex.create(tmp_path / "empty", ENCODER, STATISTICS)
+    empty = CaseIndex.create(tmp_path / "empty", ENCODER, STATISTICS, limits)
     assert empty.search(query("login"), CaseFilter()) == []
     assert empty.search(query("login"), CaseFilter(product="x")) == []
     empty.close()
@@ -205,14 +220,14 @@ def test_vectors_of_another_encoder_are_refused(index: CaseIndex, history: Histo
         index.nearest(other.encode(["x"])[0], 3, CaseFilter())
 
 
-def test_a_snapshot_opens_as_the_index_was(index: CaseIndex, history: History, folder: Path):
+def test_a_snapshot_opens_as_the_index_was(index: CaseIndex, history: History, folder: Path, limits: DenseLimits):
     wanted = query("Export is slow")
     path = index.snapshot()
     assert index.snapshot() == path
     expected = index.search(wanted, CaseFilter())
     history.upsert([case(50, subject="Export is slow")], masking_rules="1")
 
-    opened = CaseIndex.open(folder, ENCODER, STATISTICS)
+    opened = CaseIndex.open(folder, ENCODER, STATISTICS, limits)
 
     assert opened.search(wanted, CaseFilter()) == expected
     assert opened.watermark == index.watermark
@@ -221,7 +236,7 @@ def test_a_snapshot_opens_as_the_index_was(index: CaseIndex, history: History, f
     assert opened.stats().snapshot == path.name
     opened.close()
     # The opened index went on, and its snapshot is still what it was.
-    again = CaseIndex.open(folder, ENCODER, STATISTICS)
+    again = CaseIndex.open(folder, ENCODER, STATISTICS, limits)
     assert len(again) == 40
     again.close()
 
@@ -245,10 +260,10 @@ def test_snapshots_hold_no_words_and_nothing_of_what_was_erased(index: CaseIndex
     assert index.verify(history).is_sound
 
 
-def test_an_index_of_another_encoder_starts_empty(index: CaseIndex, folder: Path):
+def test_an_index_of_another_encoder_starts_empty(index: CaseIndex, folder: Path, limits: DenseLimits):
     index.snapshot()
 
-    other = CaseIndex.open(folder, HashingEncoder(16), STATISTICS)
+    other = CaseIndex.open(folder, HashingEncoder(16), STATISTICS, limits)
 
     assert (len(other), other.watermark) == (0, 0)
     other.close()
@@ -267,7 +282,7 @@ def test_another_release_with_the_same_encoder_opens_the_same_snapshot(index: Ca
 
 
 def test_a_damaged_snapshot_is_logged_and_rebuilt(
-    index: CaseIndex, history: History, folder: Path, caplog: pytest.LogCaptureFixture
+    index: CaseIndex, history: History, folder: Path, caplog: pytest.LogCaptureFixture, limits: DenseLimits
 ):
     path = index.snapshot()
     data = bytearray((path / "dense.faiss").read_bytes())
@@ -278,7 +293,7 @@ def test_a_damaged_snapshot_is_logged_and_rebuilt(
     assert "dense.faiss" in report.problems[0]
 
     with caplog.at_level(logging.WARNING):
-        opened = CaseIndex.open(folder, ENCODER, STATISTICS)
+        opened = CaseIndex.open(folder, ENCODER, STATISTICS, limits)
 
     assert "SHA-256" in caplog.text
     assert (len(opened), opened.replay(history)) == (0, 40)
@@ -298,13 +313,13 @@ def test_an_index_ahead_of_its_history_is_rebuilt(index: CaseIndex, tmp_path: Pa
     older.close()
 
 
-def test_verify_names_what_is_wrong(index: CaseIndex, history: History):
+def test_verify_names_what_is_wrong(index: CaseIndex, history: History, limits: DenseLimits):
     changes = history.changes_since(0, 100)
     vectors = np.roll(embed_cases(history, ENCODER, [change.case for change in changes if change.case]), 1, axis=0)
     index.apply(changes, vectors)
     assert "vectors looked at are not those of the history" in index.verify(history).problems[0]
 
-    other = CaseIndex.create(index.folder, ENCODER, STATISTICS)
+    other = CaseIndex.create(index.folder, ENCODER, STATISTICS, limits)
     other.apply(changes[20:], vectors[20:])
     assert "20 cases are missing from the index" in other.verify(history).problems[0]
     other.close()
@@ -350,33 +365,73 @@ def test_searches_go_on_while_cases_come_and_go(index: CaseIndex, history: Histo
     assert index.verify(history).is_sound
 
 
-def test_a_killed_process_harms_nothing(index: CaseIndex, history: History, folder: Path, tmp_path: Path):
+def test_a_killed_process_harms_nothing(
+    index: CaseIndex, history: History, folder: Path, tmp_path: Path, limits: DenseLimits
+):
     """Killed at many moments while it applies and writes snapshots, each time the next one opens and is right."""
     index.snapshot()
     script = Path(__file__).with_name("case_index_writer.py")
     for pause in (0.0, 0.05, 0.15):
-        command = [sys.executable, str(script), str(folder), str(tmp_path / "history.db")]
+        numbers = (str(limits.exact_below), str(limits.memory_bytes))
+        command = [sys.executable, str(script), str(folder), str(tmp_path / "history.db"), *numbers]
         with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
             assert process.stdout is not None
             process.stdout.readline()
             time.sleep(pause)
             process.kill()
-        opened = CaseIndex.open(folder, HashingEncoder(32), STATISTICS)
+        opened = CaseIndex.open(folder, HashingEncoder(32), STATISTICS, limits)
         assert len(opened) > 0
         opened.replay(history)
         assert opened.verify(history).is_sound
         opened.close()
 
 
-def test_nothing_is_left_after_closing(folder: Path, history: History):
-    index = CaseIndex.create(folder, ENCODER, STATISTICS)
+def test_stats_and_verify_name_the_kind(index: CaseIndex, history: History, limits: DenseLimits):
+    stats, report = index.stats(), index.verify(history)
+
+    assert stats.kind == report.kind == limits.kind(40, 32)
+    assert stats.dense_bytes_a_case > 0
+    assert (stats.n_bytes["dense_on_disk"] > 0) == (stats.kind != "exact")
+    assert report.recall_at_10 == 1.0
+
+
+def test_an_index_that_outgrows_its_kind_gets_another_with_the_next_snapshot(folder: Path, history: History):
+    limits = DenseLimits(exact_below=41)
+    index = CaseIndex.create(folder, ENCODER, STATISTICS, limits)
+    index.replay(history)
+    index.snapshot()
+    assert index.stats().kind == "exact"
+
+    history.upsert([case(number) for number in range(40, 60)], masking_rules="1")
+    index.replay(history)
+    assert index.stats().kind == "exact"
+    index.snapshot()
+    assert index.stats().kind == "ivf-sq8"
+    assert index.verify(history).is_sound
+
+    # Fewer, but not so few that a handful more would change the kind back at once; then half.
+    for number in range(15, 60):
+        history.erase(f"T-{number}")
+        if number == 30:
+            index.replay(history)
+            index.snapshot()
+            assert index.stats().kind == "ivf-sq8"
+    index.replay(history)
+    index.snapshot()
+    assert index.stats().kind == "exact"
+    assert index.verify(history).is_sound
+    index.close()
+
+
+def test_nothing_is_left_after_closing(folder: Path, history: History, limits: DenseLimits):
+    index = CaseIndex.create(folder, ENCODER, STATISTICS, limits)
     index.replay(history)
     path = index.snapshot()
     index.close()
 
     assert list(folder.iterdir()) == [path]
     shutil.rmtree(path)
-    reopened = CaseIndex.open(folder, ENCODER, STATISTICS)
+    reopened = CaseIndex.open(folder, ENCODER, STATISTICS, limits)
     assert len(reopened) == 0
     reopened.close()
 
@@ -393,10 +448,10 @@ class SlowIndex(CaseIndex):
     may_end: threading.Event
 
 
-def test_changes_do_not_wait_for_a_snapshot_after_an_erasure(folder: Path, tmp_path: Path):
+def test_changes_do_not_wait_for_a_snapshot_after_an_erasure(folder: Path, tmp_path: Path, limits: DenseLimits):
     history = History.open(f"sqlite:///{tmp_path}/many.db")
     history.upsert([case(number) for number in range(3_000)], masking_rules="1")
-    index = SlowIndex.create(folder, ENCODER, STATISTICS)
+    index = SlowIndex.create(folder, ENCODER, STATISTICS, limits)
     index.is_compacting, index.may_end = threading.Event(), threading.Event()
     index.replay(history)
     history.erase("T-7")
@@ -420,7 +475,7 @@ def test_changes_do_not_wait_for_a_snapshot_after_an_erasure(folder: Path, tmp_p
     assert (index.row_of("T-7"), index.row_of("T-9")) == (None, None)
     assert index.verify(history).is_sound
     assert snapshots(folder) == [path]
-    opened = CaseIndex.open(folder, ENCODER, STATISTICS)
+    opened = CaseIndex.open(folder, ENCODER, STATISTICS, limits)
     assert (len(opened), opened.watermark) == (3_001, history.last_change())
     assert opened.verify(history).is_sound
     opened.close()
@@ -432,8 +487,10 @@ def test_changes_do_not_wait_for_a_snapshot_after_an_erasure(folder: Path, tmp_p
     history.close()
 
 
-def test_what_was_erased_during_a_compaction_is_cleared_by_the_next(index: CaseIndex, history: History, folder: Path):
-    slow = SlowIndex.create(folder, ENCODER, STATISTICS)
+def test_what_was_erased_during_a_compaction_is_cleared_by_the_next(
+    index: CaseIndex, history: History, folder: Path, limits: DenseLimits
+):
+    slow = SlowIndex.create(folder, ENCODER, STATISTICS, limits)
     slow.is_compacting, slow.may_end = threading.Event(), threading.Event()
     slow.replay(history)
     with ThreadPoolExecutor(1) as pool:
@@ -450,8 +507,10 @@ def test_what_was_erased_during_a_compaction_is_cleared_by_the_next(index: CaseI
     slow.close()
 
 
-def test_an_index_rebuilt_during_a_compaction_stays_rebuilt(index: CaseIndex, folder: Path, tmp_path: Path):
-    slow = SlowIndex.create(folder, ENCODER, STATISTICS)
+def test_an_index_rebuilt_during_a_compaction_stays_rebuilt(
+    index: CaseIndex, folder: Path, tmp_path: Path, limits: DenseLimits
+):
+    slow = SlowIndex.create(folder, ENCODER, STATISTICS, limits)
     slow.is_compacting, slow.may_end = threading.Event(), threading.Event()
     newer = History.open(f"sqlite:///{tmp_path}/newer.db")
     newer.upsert([case(number) for number in range(9)], masking_rules="1")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from features.case_index import CaseFilter, CaseIndex, CaseQuery
+from features.dense import DenseLimits
 from features.encoder import HashingEncoder
 from features.forward import K1, B, LexicalQuery
 from features.history import History
@@ -100,11 +101,13 @@ def bm25(query: str, document: str, mean_length: float) -> float:
 class IndexMachine(RuleBasedStateMachine):
     """Changes go to the history; the index follows, is saved, killed, opened, compacted."""
 
+    limits = DenseLimits()
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.history = History.open(f"sqlite:///{self.folder}/history.db")
-        self.index = CaseIndex.create(self.folder / "index", ENCODER, STATISTICS)
+        self.index = CaseIndex.create(self.folder / "index", ENCODER, STATISTICS, self.limits)
         self.truth: dict[str, Case] = {}
 
     def teardown(self) -> None:
@@ -135,7 +138,7 @@ class IndexMachine(RuleBasedStateMachine):
     @rule()
     def start_again(self) -> None:
         self.index.close()
-        self.index = CaseIndex.open(self.folder / "index", ENCODER, STATISTICS)
+        self.index = CaseIndex.open(self.folder / "index", ENCODER, STATISTICS, self.limits)
         self.index.replay(self.history)
 
     @rule(subject=texts, body=texts, where=filters)
@@ -190,7 +193,15 @@ class IndexMachine(RuleBasedStateMachine):
         assert report.is_sound, report.problems
 
 
-IndexMachine.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+class ListsMachine(IndexMachine):
+    """The same with vectors in inverted lists, from the first compaction or snapshot on."""
+
+    limits = DenseLimits(exact_below=1)
+
+
+for machine in (IndexMachine, ListsMachine):
+    machine.TestCase.settings = settings(
+        max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
 test_any_sequence_of_changes = IndexMachine.TestCase
+test_any_sequence_of_changes_of_lists = ListsMachine.TestCase

@@ -1,0 +1,100 @@
+"""Dense indexes of whichever kind: read from a snapshot, and made anew as the kind that suits their number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.dense import DENSE_FILE, DenseIndex, DenseLimits, Ids, Kind
+from features.dense_exact import ExactIndex, read_faiss
+from features.dense_ivf import IvfIndex, train_lists
+from features.errors import IndexDamaged
+from features.vector_rows import BASE_FILE, VectorRows
+
+
+def empty_dense(dimension: int) -> DenseIndex:
+    """Make an empty index, which is exact whatever the limits: there is nothing to train lists on."""
+    return ExactIndex(dimension)
+
+
+def load_dense(snapshot: Path, folder: Path) -> DenseIndex:
+    """Read an index that a snapshot holds.
+
+    Parameters
+    ----------
+    snapshot : Path
+    folder : Path
+        Of the index alone; files that it goes on reading are linked or copied into it.
+
+    Raises
+    ------
+    IndexDamaged
+        If it cannot be read, or holds another kind of index.
+    OSError
+        If a file is missing.
+    """
+    path = snapshot / DENSE_FILE
+    index = read_faiss(path)
+    loaded = ExactIndex.of_faiss(index) or IvfIndex.of_faiss(index, snapshot, folder)
+    if loaded is None:
+        raise IndexDamaged(f"The vectors {path} are of the wrong kind {type(index).__name__}; rebuild the index.")
+    return loaded
+
+
+def is_worn(dense: DenseIndex, limits: DenseLimits) -> bool:
+    """Whether an index should be made anew: its kind does not suit it any more, or it has grown too much."""
+    return dense.is_worn or limits.kind(len(dense), dense.dimension, dense.kind) != dense.kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Renewal:
+    """An index on its way to being made anew, out of the vectors that it held at a moment.
+
+    Attributes
+    ----------
+    origin : DenseIndex
+    kind : Kind
+        Of the new index.
+    ids : ndarray of int64, shape (n,), or None
+        Of the vectors that lie in ``folder``; None where the new index is the old one.
+    lists : faiss index or None
+        A copy of the old index's lists, where they suit the new one.
+    """
+
+    origin: DenseIndex
+    kind: Kind
+    folder: Path
+    ids: Ids | None = None
+    lists: Any = None
+
+    @classmethod
+    def begin(cls, dense: DenseIndex, limits: DenseLimits, folder: Path) -> Renewal:
+        """Copy what is needed into a folder; changes must wait, searches need not.
+
+        An exact index that stays one has nothing to leave behind, and is used on as it is.
+        """
+        kind = limits.kind(len(dense), dense.dimension, dense.kind)
+        if kind == dense.kind == "exact":
+            return cls(dense, kind, folder)
+        ids = dense.write_rows(folder / BASE_FILE)
+        lists = None
+        if isinstance(dense, IvfIndex) and dense.kind == kind and not dense.needs_training:
+            lists = dense.copy_lists()
+        return cls(dense, kind, folder, ids, lists)
+
+    def finish(self) -> DenseIndex:
+        """Make the index; slow, and safe while the old one goes on."""
+        if self.ids is None:
+            return self.origin
+        rows = VectorRows(self.folder, self.origin.dimension)
+        positions = np.arange(len(self.ids))
+        if self.kind == "exact":
+            index = ExactIndex(self.origin.dimension)
+            for page, vectors in rows.blocks(positions):
+                index.add(self.ids[page], vectors.astype(np.float32))
+            return index
+        lists = self.lists if self.lists is not None else train_lists(rows, self.ids, self.kind)
+        return IvfIndex(lists, rows, self.ids, positions)
