@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evaluation.benchmarks.bench import Bench, On, Row
 from evaluation.benchmarks.readers import ISSUES, read_incidents, read_issues
+from evaluation.benchmarks.rolling_reporters import with_rolling_reporters
 from evaluation.benchmarks.splits import before_cut, fit_and_calibration
 from evaluation.classification import macro_f1
 from evaluation.dataset import LabelledRows, RecallThreshold
@@ -105,7 +106,8 @@ def _split(bench: Bench, folder: Path, *, on: On, project: str | None) -> _Split
             f"{folder} has {len(known)} tickets whose severity was known before the cut; fitting and calibrating need "
             "more."
         )
-    return _Split([known[i] for i in fit], [known[i] for i in calibration], rows[len(older) : n_seen])
+    tests = with_rolling_reporters([rows[i] for i in older], rows[len(older) : n_seen])
+    return _Split([known[i] for i in fit], [known[i] for i in calibration], tests)
 
 
 def _labelled(rows: Sequence[Row]) -> LabelledRows:
