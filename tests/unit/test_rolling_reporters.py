@@ -37,7 +37,7 @@ def test_a_reporters_count_rolls_on_and_a_products_stands_still():
     first, last = (records(OLDER, TESTS)[i] for i in (0, -1))
     assert last["reporter_sev1"] > first["reporter_sev1"] + 1
     assert last["reporter_lately_sev1"] > first["reporter_lately_sev1"] + 1
-    assert abs(last["product_sev1"] - first["product_sev1"]) < 0.1
+    assert abs(last["product_sev1"] - first["product_sev1"]) < 0.3, "time alone draws it to the shares of all"
     assert last["reporter_tickets"] > first["reporter_tickets"]
 
 
