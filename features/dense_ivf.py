@@ -86,6 +86,8 @@ class IvfIndex:
         """
         if not isinstance(index, faiss.IndexIVFScalarQuantizer) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
             return None
+        if index.sq.qtype not in _CODES.values():
+            return None
         link_file(snapshot / BASE_FILE, folder / BASE_FILE)
         shutil.copyfile(snapshot / TAIL_FILE, folder / TAIL_FILE)
         rows = VectorRows(folder, index.d)
