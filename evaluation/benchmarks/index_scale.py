@@ -117,7 +117,7 @@ def _kind_figures(
 ) -> dict[str, object]:
     """Build, save, load, search and add to an index of one kind."""
     progress(f"{renewal.kind}: build")
-    n = len(renewal.origin) if renewal.ids is None else len(renewal.ids)
+    n = len(renewal.ids)
     index, build = timed(renewal.finish)
     for name in ("frozen", "snapshot", "measured", "loaded"):
         (folder / name).mkdir()
