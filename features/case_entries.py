@@ -178,6 +178,28 @@ class CaseEntries:
             if (counted := self._counted(slot)) is not None:
                 self._record.add(counted)
 
+    def absorb(self, others: CaseEntries) -> None:
+        """Append cases that were analysed apart, in the place of older versions; none of the others may be dead.
+
+        A fraction of the time of :meth:`extend`, for searches wait meanwhile.
+        """
+        rows = others.rows(others.live_slots).tolist()
+        self.drop(rows)
+        start = self.n_slots
+        codes = np.array([*map(self._names.code, others._names.labels), _NOTHING], dtype=np.int32)
+        for name, column in self._columns.items():
+            values = others._columns[name].values
+            column.extend(codes[values] if name in _LABELS else values)
+        self._ids.extend(others._ids)
+        self._slot_of.update(zip(rows, range(start, start + len(rows)), strict=True))
+        self._row_of.update(others._row_of)
+        self._systems |= others._systems
+        self._duplicate_of.update((start + slot, targets) for slot, targets in others._duplicate_of.items())
+        self._targets.update((start + slot, targets) for slot, targets in others._targets.items())
+        for slot in range(start, start + len(rows)):
+            if (counted := self._counted(slot)) is not None:
+                self._record.add(counted)
+
     def drop(self, row_ids: Sequence[int]) -> Slots:
         """Let the slots of rows die and forget what they held; returns them. Unknown rows are passed over."""
         slots = [slot for row in row_ids if (slot := self._slot_of.pop(row, -1)) >= 0]

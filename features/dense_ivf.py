@@ -42,10 +42,10 @@ _TRAINING_ROWS = 39  # a list; fewer and faiss warns of poor centroids
 _ITERATIONS = 6
 _MOST_GROWN = 1.4  # as many times the lists that it has would suit the number of vectors: time to train again
 
-_MOST_PROBES = 256  # lists that a search without a filter looks at,
+_MOST_PROBES = 160  # lists that a search without a filter looks at,
 _MOST_SCANNED = 200_000  # as long as they hold no more vectors than these
 _SPARE: dict[Kind, int] = {"ivf-sq8": 50, "ivf-sq4": 300}  # as many more than k are compared by their vectors
-_ONE_BY_ONE = 4_000  # so few that a filter lets through are all compared by their vectors
+_ROW_COST = 10  # reading and comparing a vector on disk costs as much as looking up so many ids in lists
 
 # One range for all numbers is read a third faster than one for each, and finds as much.
 _CODES: dict[Kind, int] = {
@@ -85,6 +85,8 @@ class IvfIndex:
             If the files do not fit each other.
         """
         if not isinstance(index, faiss.IndexIVFScalarQuantizer) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            return None
+        if index.sq.qtype not in _CODES.values():
             return None
         link_file(snapshot / BASE_FILE, folder / BASE_FILE)
         shutil.copyfile(snapshot / TAIL_FILE, folder / TAIL_FILE)
@@ -171,10 +173,7 @@ class IvfIndex:
         k = min(k, len(self))
         if k <= 0 or (allowed is not None and len(allowed) == 0):
             return nothing_found()
-        if allowed is not None and len(allowed) <= _ONE_BY_ONE:
-            found = allowed[self._holds(allowed)]
-        else:
-            found = self._probe(vector, k + _SPARE[self.kind], allowed)
+        found = self._candidates(vector, k + _SPARE[self.kind], allowed)
         if len(found) == 0:
             return nothing_found()
         best, cosines = nearest_rows(self._rows.read(self._position[found].astype(np.int64)), vector, k)
@@ -217,20 +216,21 @@ class IvfIndex:
         self._rows.link_base(folder)
         return FrozenIvf(self.copy_lists(), np.stack([ids, self._position[ids]]), self._rows.tail, folder)
 
-    def _probe(self, vector: Vectors, k: int, allowed: Ids | None) -> Ids:
-        """Find the k best by their codes in the nearest lists."""
-        query = np.ascontiguousarray(vector, dtype=np.float32)[None, :]
-        n_probes = min(_MOST_PROBES, max(1, _MOST_SCANNED * int(self._lists.nlist) // len(self)))
+    def _candidates(self, vector: Vectors, k: int, allowed: Ids | None) -> Ids:
+        """Find the k best by their codes in the nearest lists, or take all that a selective filter lets through."""
+        query, n_lists = np.ascontiguousarray(vector, dtype=np.float32)[None, :], int(self._lists.nlist)
+        n_probes = min(_MOST_PROBES, max(1, _MOST_SCANNED * n_lists // len(self)))
         if allowed is None:
-            parameters = faiss.SearchParametersIVF(nprobe=n_probes)
-            _, ids = self._lists.search(query, k, params=parameters)
+            _, ids = self._lists.search(query, k, params=faiss.SearchParametersIVF(nprobe=n_probes))
         else:
-            # As many vectors are compared as without a filter. Bits and selector must outlive the call.
-            n_probes = math.ceil(n_probes * max(1.0, len(self) / len(allowed)))
+            # The nearest of few lie in more lists than the nearest of all: ten times as far out at one in a hundred.
+            n_probes = min(n_lists, math.ceil(n_probes * math.sqrt(max(1.0, len(self) / len(allowed)))))
+            if _ROW_COST * len(allowed) * n_lists <= n_probes * len(self):
+                return allowed[self._holds(allowed)]
+            # faiss keeps only a pointer to the bits: bits and selector must outlive the call, and as locals they do.
             bits = bitmap(allowed)
             selector = faiss.IDSelectorBitmap(bits)
-            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=min(n_probes, self._lists.nlist))
-            _, ids = self._lists.search(query, k, params=parameters)
+            _, ids = self._lists.search(query, k, params=faiss.SearchParametersIVF(sel=selector, nprobe=n_probes))
         found: Ids = ids[0][ids[0] >= 0]
         return found
 

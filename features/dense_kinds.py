@@ -55,20 +55,22 @@ class Renewal:
 
     Attributes
     ----------
-    origin : DenseIndex
     kind : Kind
         Of the new index.
-    ids : ndarray of int64, shape (n,), or None
-        Of the vectors that lie in ``folder``; None where the new index is the old one.
+    shared : DenseIndex or None
+        The old index, where the new one is the same.
+    ids : ndarray of int64, shape (n,)
+        Of the vectors that lie in ``folder``.
     lists : faiss index or None
         A copy of the old index's lists, where they suit the new one.
     """
 
-    origin: DenseIndex
     kind: Kind
+    dimension: int
     folder: Path
-    ids: Ids | None = None
-    lists: Any = None
+    shared: DenseIndex | None
+    ids: Ids
+    lists: Any
 
     @classmethod
     def begin(cls, dense: DenseIndex, limits: DenseLimits, folder: Path) -> Renewal:
@@ -78,21 +80,21 @@ class Renewal:
         """
         kind = limits.kind(len(dense), dense.dimension, dense.kind)
         if kind == dense.kind == "exact":
-            return cls(dense, kind, folder)
+            return cls(kind, dense.dimension, folder, dense, dense.ids, None)
         ids = dense.write_rows(folder / BASE_FILE)
         lists = None
         if isinstance(dense, IvfIndex) and dense.kind == kind and not dense.needs_training:
             lists = dense.copy_lists()
-        return cls(dense, kind, folder, ids, lists)
+        return cls(kind, dense.dimension, folder, None, ids, lists)
 
     def finish(self) -> DenseIndex:
         """Make the index; slow, and safe while the old one goes on."""
-        if self.ids is None:
-            return self.origin
-        rows = VectorRows(self.folder, self.origin.dimension)
+        if self.shared is not None:
+            return self.shared
+        rows = VectorRows(self.folder, self.dimension)
         positions = np.arange(len(self.ids))
         if self.kind == "exact":
-            index = ExactIndex(self.origin.dimension)
+            index = ExactIndex(self.dimension)
             for page, vectors in rows.blocks(positions):
                 index.add(self.ids[page], vectors.astype(np.float32))
             return index

@@ -131,7 +131,7 @@ class IndexParts:
 
     def _publish_rest(self, removed: Sequence[int], page: CasePage) -> None:
         self.entries.drop(removed)
-        self.entries.extend(page.cases, page.texts)
+        self.entries.absorb(page.entries)
         self.forward.extend(page.documents)
         self.fulltext.refresh()
 

@@ -12,6 +12,7 @@ import pytest
 from features.case_entries import CaseEntries, CaseEntry
 from features.case_filter import CaseFilter, microseconds
 from features.history import StoredCase
+from features.past_record import Who
 from features.text import model_text
 from features.ticket import Case, FixOutcome, Link, LinkType, Outcome, Severity, Status, Ticket
 
@@ -183,3 +184,25 @@ def test_microseconds_are_exact():
     assert microseconds(moment) + 1 == microseconds(moment + timedelta(microseconds=1))
     assert microseconds(datetime(1970, 1, 1, tzinfo=UTC)) == 0
     assert microseconds(None) < microseconds(datetime(1, 1, 1, tzinfo=UTC))
+
+
+def test_to_absorb_cases_is_to_extend_by_them():
+    first = [stored(1, product="api", customer="acme"), stored(2, system="jira", targets={"team": "identity"})]
+    second = [
+        stored(
+            2, change=2, system="jira", customer="new", reporter="ann", status=Status.CLOSED, severity=Severity.SEV2
+        ),
+        stored(3, product="api", targets={"team": "sync"}, links=(Link(LinkType.DUPLICATE_OF, "T-1"),)),
+    ]
+    extended, absorbed = held(*first), held(*first)
+    extended.extend(second, [model_text(case.case.ticket) for case in second])
+
+    absorbed.absorb(held(*second))
+
+    assert repr(absorbed.entries([1, 2, 3])) == repr(extended.entries([1, 2, 3]))  # nan is not equal to itself
+    assert (absorbed.n_slots, len(absorbed), absorbed.row_of("T-2", "jira")) == (4, 3, 2)
+    for where in (CaseFilter(), CaseFilter(product="api"), CaseFilter(customer="new"), CaseFilter(is_resolved=True)):
+        assert rows(absorbed, where) == rows(extended, where)
+    who = Who(product="api", customer="new", reporter="ann")
+    at, nobody = (NOON + timedelta(days=9)).timestamp(), np.empty(0, dtype=np.int64)
+    np.testing.assert_array_equal(absorbed.record(who, at=at, own=nobody), extended.record(who, at=at, own=nobody))
