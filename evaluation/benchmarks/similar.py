@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,8 +26,8 @@ from features.history import Change, StoredCase
 from features.lexical import LexicalStatistics, document_terms
 from serving.ranking import UNTRAINED, Ranker
 
-N_UNLINKED = 400
-"""Tickets without a known link: so many before the cut to set tiers on, and so many after it to check them on."""
+N_UNLINKED = 2000
+"""Tickets without a known link: at most so many before the cut to set tiers on, and after it to check them on."""
 SHOWN = 5
 """Cases that a suggestion shows by default."""
 _PAGE = 1000
@@ -195,8 +195,12 @@ def search(index: CaseIndex, rows: Sequence[Row], queries: Sequence[DuplicateQue
 def _training_groups(index: CaseIndex, rows: Sequence[Row], data: SimilarQueries) -> list[RankingGroup]:
     """Linked tickets before the cut by links known then, and as negatives for the tiers some without a link."""
     before = [number for number, row in enumerate(rows) if row.created < data.cut]
-    queries = [*data.training, *unlinked_queries(before, data.training_rows)]
-    return search(index, rows, sorted(queries, key=lambda query: query.row)).groups
+    unlinked = unlinked_queries(before, data.training_rows)
+    n_unlinked = sum(row not in data.training_rows for row in before)
+    return [
+        *search(index, rows, data.training).groups,
+        *(replace(group, stands_for=n_unlinked / len(unlinked)) for group in search(index, rows, unlinked).groups),
+    ]
 
 
 def _unlinked_after(rows: Sequence[Row], data: SimilarQueries) -> list[DuplicateQuery]:
