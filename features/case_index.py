@@ -25,7 +25,7 @@ from features.errors import EncoderMismatch, IndexDamaged
 from features.forward import LexicalQuery
 from features.index_check import IndexReport, check_index
 from features.index_parts import CasePage, IndexParts
-from features.lexical import ANALYZER_VERSION, LexicalStatistics, document_terms
+from features.lexical import ANALYZER_VERSION, LexicalStatistics
 from features.past_record import Who
 from features.rwlock import ReadWriteLock
 from features.snapshot import MadeWith, WorkFolder, check_snapshot, snapshots, write_snapshot
@@ -223,7 +223,7 @@ class CaseIndex:
             At most ``limit``, best first by a fixed fusion that a ranker is expected to improve on.
         """
         self._check(query.vector)
-        terms = LexicalQuery.of(document_terms(query.text.subject, query.text.body), self._statistics)
+        terms = LexicalQuery.of(self._statistics.query_terms(query.text), self._statistics)
         with self._lock.read():
             return find_candidates(self._parts, query, terms, where)[:limit]
 

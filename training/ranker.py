@@ -30,7 +30,7 @@ REGULARISATION = 0.3
 """Variance of the weights of standardised signals around their prior; chosen as ``docs/benchmarks.md`` tells."""
 _N_PARTS = 5
 # From this share of the linked tickets on, by time, tickets calibrate: as a history grows, more of it looks alike.
-_CALIBRATED_FROM = 0.4
+_CALIBRATED_FROM = 0.6
 _EITHER_WAY = ("log_length",)
 """Signals that may speak against a case too: a long text shares words with everything."""
 # Possible where no ticket without a link is known: nothing tells how often such a one would be shown something.

@@ -23,7 +23,7 @@ from evaluation.ranking_data import ranking_group
 from evaluation.retrieval import gain_over_better, rank_of_best_hit, retrieval_figures
 from features.case_index import CaseIndex
 from features.history import Change, StoredCase
-from features.lexical import LexicalStatistics, document_terms
+from features.lexical import LexicalStatistics
 from serving.ranking import UNTRAINED, Ranker
 
 N_UNLINKED = 2000
@@ -160,9 +160,7 @@ def case_index(bench: Bench, rows: Sequence[Row], cut: float) -> Iterator[CaseIn
     bench.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
         with bench.step("index"):
-            statistics = LexicalStatistics.fit(
-                document_terms(row.example.text.subject, row.example.text.body) for row in rows if row.created < cut
-            )
+            statistics = LexicalStatistics.fit_texts(row.example.text for row in rows if row.created < cut)
             index = CaseIndex.create(Path(folder), bench.encoder, statistics)
             for start in range(0, len(rows), _PAGE):
                 page = rows[start : start + _PAGE]
