@@ -24,7 +24,7 @@ from training.data import TrainingData
 from training.params import TrainingParams
 from training.ranker import fit_ranker
 
-_MAX_UNLINKED = 2000
+MAX_UNLINKED = 2000
 _METHODS = ("lexical", "dense", "untrained", "fused")
 MATCHING = (LinkType.DUPLICATE_OF, LinkType.RELATED)
 """Links between tickets of the same problem."""
@@ -94,7 +94,7 @@ def fit_on_links(
     verdicts = link_verdicts(history)
     before = _groups(data, index, verdicts.matches, until=cut)
     after = _groups(data, index, verdicts.matches, since=cut)
-    unlinked = _unlinked(data, index, verdicts, until=cut, seed=params.seed)
+    unlinked = unlinked_groups(data, index, verdicts, until=cut, seed=params.seed)
     ranker = fit_ranker(sorted([*before, *unlinked], key=lambda group: group.created_at), params)
     rankers = (single_signal("bm25"), single_signal("cosine"), UNTRAINED, ranker)
     similar = {name: score_groups(after, method) for name, method in zip(_METHODS, rankers, strict=True)}
@@ -181,10 +181,18 @@ def _groups(
     return sorted(groups, key=lambda group: group.created_at)
 
 
-def _unlinked(
-    data: TrainingData, index: CaseIndex, verdicts: Verdicts, *, until: datetime, seed: int
+def unlinked_groups(
+    data: TrainingData, index: CaseIndex, verdicts: Verdicts, *, until: datetime, seed: int, at_most: int = MAX_UNLINKED
 ) -> list[RankingGroup]:
-    """Tickets without a match, for the tiers: all that somebody denied one of, and a sample of those nobody judged."""
+    """Tickets without a match, for the tiers: all that somebody denied one of, and a sample of those nobody judged.
+
+    Parameters
+    ----------
+    until : datetime
+        Creation time (UTC) before which tickets and links are known.
+    at_most : int
+        Size of the sample; each of it stands for as many tickets as it takes to make up all.
+    """
     created = {
         stored.row_id: at for stored in data.cases if (at := stored.case.ticket.created_at) is not None and at < until
     }
@@ -193,7 +201,7 @@ def _unlinked(
     free = [(i, created[s.row_id]) for i, s in enumerate(data.cases) if s.row_id in created and s.row_id not in linked]
     judged = [each for each in free if data.cases[each[0]].row_id in denied]
     others = [each for each in free if data.cases[each[0]].row_id not in denied]
-    chosen = [others[k] for k in np.random.default_rng(seed).permutation(len(others))[:_MAX_UNLINKED].tolist()]
+    chosen = [others[k] for k in np.random.default_rng(seed).permutation(len(others))[:at_most].tolist()]
     groups = []
     for sample, n_of in ((judged, len(judged)), (chosen, len(others))):
         for i, at in sample:

@@ -127,3 +127,5 @@ def test_a_signal_that_this_version_does_not_know_is_refused():
     config["weights"] = {"cosine": 2.0, "phase_of_the_moon": 1.0}
     with pytest.raises(ReleaseRefused, match="ranks by phase_of_the_moon, which this version"):
         Ranker.from_json(config)
+    config["weights"] = {"cosine": 2.0, "phase_of_the_moon": 0.0}
+    assert Ranker.from_json(config).weights[SIGNALS.index("cosine")] == 2.0
