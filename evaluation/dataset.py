@@ -118,6 +118,8 @@ class RankingGroup:
     is_match : ndarray of bool, shape (n_candidates,)
     n_matches : int
         Known matches in all, found among the candidates or not; 0 for a query without a known link.
+    stands_for : float
+        Number of tickets of the history that the query stands for: more than 1 in a sample.
     """
 
     created_at: float
@@ -125,6 +127,7 @@ class RankingGroup:
     matrix: NDArray[np.float64]
     is_match: NDArray[np.bool_]
     n_matches: int
+    stands_for: float = 1.0
 
 
 FitTriage = Callable[[LabelledRows, LabelledRows], FittedTriage]

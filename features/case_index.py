@@ -27,11 +27,11 @@ from features.errors import EncoderMismatch, IndexDamaged
 from features.forward import LexicalQuery
 from features.index_check import IndexReport, check_index
 from features.index_parts import CasePage, IndexParts
-from features.lexical import ANALYZER_VERSION, LexicalStatistics, document_terms
+from features.lexical import ANALYZER_VERSION, LexicalStatistics
 from features.past_record import Who
 from features.rwlock import ReadWriteLock
 from features.snapshot import MadeWith, WorkFolder, check_snapshot, snapshots, write_snapshot
-from features.text import RULES_VERSION, model_text
+from features.text import RULES_VERSION, ModelText, model_text
 from features.ticket import Ticket
 from features.vectors import embed_cases
 
@@ -252,9 +252,13 @@ class CaseIndex:
             At most ``limit``, best first by a fixed fusion that a ranker is expected to improve on.
         """
         self._check(query.vector)
-        terms = LexicalQuery.of(document_terms(query.text.subject, query.text.body), self._statistics)
+        terms = LexicalQuery.of(self._statistics.query_terms(query.text), self._statistics)
         with self._lock.read():
             return find_candidates(self._parts, query, terms, where)[:limit]
+
+    def without_boilerplate(self, text: ModelText) -> ModelText:
+        """What is searched for of a text: all but what many tickets of the release's history have."""
+        return self._statistics.boilerplate.without(text)
 
     def nearest(self, vector: Vectors, k: int, where: CaseFilter) -> tuple[Ids, Vectors]:
         """Find the k nearest cases by vectors.

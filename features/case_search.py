@@ -21,6 +21,9 @@ _COSINE_WEIGHT = 2.0
 _RECENCY_WEIGHT = 0.3
 _RECENCY_SECONDS = 180 * 86_400.0
 
+# How much faster a candidate counts for the crowd the nearer it is: e times as much for 0.05 of cosine.
+_CROWD_SHARPNESS = 20.0
+
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
@@ -55,6 +58,8 @@ class Candidate:
         Of the whole texts and of the subjects, by the statistics of the release, over the query's self score: 0 to 1.
     subject_coverage, case_subject_coverage, rarest_shared : float
         As in :class:`features.forward.Overlap`, 0 to 1.
+    crowding : float
+        Mean cosine to the other candidates, those nearest to the query counting most, -1 to 1.
     """
 
     row_id: int
@@ -64,6 +69,7 @@ class Candidate:
     subject_coverage: float = 0.0
     case_subject_coverage: float = 0.0
     rarest_shared: float = 0.0
+    crowding: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +107,8 @@ def find_candidates(parts: IndexParts, query: CaseQuery, terms: LexicalQuery, wh
     nearest, _ = scope.nearest(parts.dense, query.vector, POOL)
     rows = np.union1d(nearest, parts.fulltext.search(terms, POOL, where, scope.excluded.tolist()))
     slots = parts.entries.slots(rows)
-    cosines = np.clip(parts.dense.reconstruct(rows) @ query.vector, -1.0, 1.0)
+    vectors = parts.dense.reconstruct(rows)
+    cosines = np.clip(vectors @ query.vector, -1.0, 1.0)
     subject, text = parts.forward.scores(terms, slots)
     shared = parts.forward.overlap(terms, slots)
     age = np.maximum(query.now - parts.entries.created(slots) / 1e6, 0.0)
@@ -115,5 +122,19 @@ def find_candidates(parts: IndexParts, query: CaseQuery, terms: LexicalQuery, wh
         shared.subject_coverage,
         shared.case_subject_coverage,
         shared.rarest_shared,
+        _crowding(vectors, cosines),
     )
     return [Candidate(*values) for values in zip(*(column[best].tolist() for column in columns), strict=True)]
+
+
+def _crowding(vectors: Vectors, cosines: Vectors) -> NDArray[np.float64]:
+    """How much each candidate is like the others: what many tickets are like says little of this one.
+
+    The idea is that of hubness reduction (Radovanović et al., JMLR 2010), within the candidates of a query.
+    """
+    if len(cosines) == 0:
+        return np.empty(0)
+    weights = np.exp(_CROWD_SHARPNESS * (cosines.astype(np.float64) - float(cosines.max())))
+    weights /= weights.sum()
+    # Each candidate's cosine to itself is 1, and not counted.
+    return np.asarray(np.clip(vectors @ (weights @ vectors) - weights, -1.0, 1.0), dtype=np.float64)

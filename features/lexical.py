@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import Stemmer
 from numpy.typing import NDArray
+
+from features.boilerplate import Boilerplate
 
 if TYPE_CHECKING:
     from features.text import ModelText
@@ -177,6 +179,8 @@ class LexicalStatistics:
         Number of tickets whose whole text holds the term.
     mean_subject_length, mean_text_length : float
         In terms.
+    boilerplate : Boilerplate
+        What queries are searched without.
 
     Examples
     --------
@@ -191,6 +195,7 @@ class LexicalStatistics:
     document_frequency: NDArray[np.uint32]
     mean_subject_length: float
     mean_text_length: float
+    boilerplate: Boilerplate = field(default_factory=Boilerplate)
 
     @classmethod
     def fit(
@@ -229,8 +234,15 @@ class LexicalStatistics:
 
     @classmethod
     def fit_texts(cls, texts: Iterable[ModelText], customers: Sequence[str | None] | None = None) -> LexicalStatistics:
-        """Count the terms of model texts; see :meth:`fit`."""
-        return cls.fit((document_terms(text.subject, text.body) for text in texts), customers)
+        """Count the terms of model texts, see :meth:`fit`, and learn their boilerplate."""
+        texts = list(texts)
+        statistics = cls.fit((document_terms(text.subject, text.body) for text in texts), customers)
+        return replace(statistics, boilerplate=Boilerplate.fit(texts, customers))
+
+    def query_terms(self, text: ModelText) -> DocumentTerms:
+        """The terms to search for: those of a model text without boilerplate."""
+        own = self.boilerplate.without(text)
+        return document_terms(own.subject, own.body)
 
     def idf(self, hashes: Hashes) -> NDArray[np.float32]:
         """Inverse document frequency, ``log(1 + (n - df + 0.5) / (df + 0.5))``, as Lucene's BM25 has it.
@@ -272,11 +284,12 @@ class LexicalStatistics:
             "hashes": self.hashes,
             "document_frequency": self.document_frequency,
             "mean_lengths": np.array([self.mean_subject_length, self.mean_text_length], dtype=np.float64),
+            "boilerplate": self.boilerplate.hashes,
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> LexicalStatistics:
-        """Restore statistics from :meth:`to_arrays`."""
+        """Restore statistics from :meth:`to_arrays`; older releases know no boilerplate."""
         subject, text = arrays["mean_lengths"].tolist()
         return cls(
             n_documents=int(arrays["n_documents"][0]),
@@ -284,6 +297,7 @@ class LexicalStatistics:
             document_frequency=arrays["document_frequency"].astype(np.uint32),
             mean_subject_length=subject,
             mean_text_length=text,
+            boilerplate=Boilerplate(arrays["boilerplate"]) if "boilerplate" in arrays else Boilerplate(),
         )
 
 

@@ -37,6 +37,7 @@ SIGNALS: tuple[str, ...] = (
     "same_customer",
     "length_ratio",
     "log_length",
+    "distinctness",
     "first_dense",
     "first_lexical",
 )
@@ -45,7 +46,8 @@ SIGNALS: tuple[str, ...] = (
 ``bm25*`` are divided by the query's score against itself and ``cosine`` is as it is; ``*_share`` are relative to the
 best candidate; ``agreement`` is the product of both shares; ``*_coverage`` and ``rarest_shared`` are those of
 :class:`features.forward.Overlap`; ``recency_d`` is exp(-age / d days); ``log_length`` is of the case's characters;
-``first_*`` mark the best candidate of one method.
+``distinctness`` is 1 less the crowding of :class:`features.case_index.Candidate`; ``first_*`` mark the best of
+one method.
 """
 
 DAY_SECONDS = 86_400.0
@@ -103,6 +105,7 @@ def signals(
         "same_customer": _same(ticket.customer, [e.customer for e in entries]),
         "length_ratio": np.minimum(lengths, own) / np.maximum(lengths, own),
         "log_length": np.log(lengths),
+        "distinctness": 1.0 - np.array([c.crowding for c in candidates]),
         "first_dense": (cosine_share >= 1.0).astype(np.float64),
         "first_lexical": (bm25_share >= 1.0).astype(np.float64),
     }
@@ -195,7 +198,7 @@ class Ranker:
             If the release weighs a signal that this version does not compute.
         """
         weights: Mapping[str, float] = config["weights"]
-        if unknown := sorted(set(weights) - set(SIGNALS)):
+        if unknown := sorted(name for name, weight in weights.items() if weight and name not in SIGNALS):
             raise ReleaseRefused(
                 f"The release ranks by {', '.join(unknown)}, which this version of Precedent does not compute; train "
                 "again, or serve it with the version that wrote it."

@@ -131,7 +131,8 @@ class Suggester:
         best = resolved[: max(query.top_k, _VOTING_CASES)]
         cases = self._read_cases([group.best.row_id for group in (*best, *open_cases)])
         found = [group for group in best if group.best.row_id in cases]
-        asked = Asked.of(example, now=now)
+        # A shared form is no reason.
+        asked = Asked.of(replace(example, text=self.index.without_boilerplate(example.text)), now=now)
         return Suggestion(
             request_id=query.request_id or new_request_id(),
             release=self.release_id,

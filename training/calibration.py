@@ -62,25 +62,36 @@ def choose_class_thresholds(
     return chosen
 
 
-def fit_platt(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> tuple[float, float]:
+def fit_platt(
+    scores: NDArray[np.floating], positive: NDArray[np.bool_], counts: NDArray[np.floating] | None = None
+) -> tuple[float, float]:
     """Slope and offset of Platt scaling with his prior-corrected targets (Platt, 1999).
 
     With fewer than five rows of either kind the slope stays 1 and the offset moves the mean to the share seen.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n,)
+    positive : ndarray of bool, shape (n,)
+    counts : ndarray of float, shape (n,), optional
+        Number of rows that each stands for; default: one.
     """
     n_positive, n = int(positive.sum()), len(positive)
     if n == 0:
         return 1.0, 0.0
+    counts = np.ones(n) if counts is None else np.asarray(counts, dtype=np.float64)
+    share = (float(counts[positive].sum()) + 0.5) / (float(counts.sum()) + 1.0)
     if min(n_positive, n - n_positive) < _MIN_POSITIVES:
-        share = (n_positive + 0.5) / (n + 1.0)
-        return 1.0, float(np.log(share / (1 - share)) - np.mean(scores))
+        return 1.0, float(np.log(share / (1 - share)) - np.average(scores, weights=counts))
     targets = np.where(positive, (n_positive + 1.0) / (n_positive + 2.0), 1.0 / (n - n_positive + 2.0))
     # A soft target is two rows of opposite labels, weighted.
     x = np.asarray(scores, dtype=np.float64)[:, None]
     model = LogisticRegression(C=1e6, max_iter=1000).fit(
-        np.vstack([x, x]), np.repeat([1, 0], n), sample_weight=np.concatenate([targets, 1 - targets])
+        np.vstack([x, x]),
+        np.repeat([1, 0], n),
+        sample_weight=np.concatenate([targets * counts, (1 - targets) * counts]),
     )
     slope = float(model.coef_[0, 0])
     if slope <= 0:  # the regression is worse than chance on later rows: fall back to the share
-        share = n_positive / n
         return 0.0, float(np.log(share / (1 - share)))
     return slope, float(model.intercept_[0])

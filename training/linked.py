@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,12 +18,13 @@ from features.encoder import Encoder
 from features.history import History
 from features.runbook_index import RunbookIndex
 from features.ticket import LinkType
+from serving.case_feedback import case_feedback
 from serving.ranking import SIGNALS, UNTRAINED, Ranker
 from training.data import TrainingData
 from training.params import TrainingParams
 from training.ranker import fit_ranker
 
-_MAX_UNLINKED = 400
+MAX_UNLINKED = 2000
 _METHODS = ("lexical", "dense", "untrained", "fused")
 MATCHING = (LinkType.DUPLICATE_OF, LinkType.RELATED)
 """Links between tickets of the same problem."""
@@ -80,7 +82,7 @@ def fit_on_links(
     Parameters
     ----------
     history : History
-        Its links; a pair that somebody has said is no duplicate does not count.
+        Its links and what agents said of suggested cases.
     index : CaseIndex
         Holds every ticket; a query sees only older ones.
     cut : datetime or None
@@ -89,11 +91,10 @@ def fit_on_links(
     if cut is None:
         nothing = dict.fromkeys(_METHODS, retrieval_figures([]))
         return UNTRAINED, LinkedFigures(nothing, dict.fromkeys(METHODS, retrieval_figures([])))
-    denied = {frozenset(pair) for pair in link_pairs(history, LinkType.NOT_DUPLICATE_OF)}
-    pairs = [pair for kind in MATCHING for pair in link_pairs(history, kind) if frozenset(pair) not in denied]
-    before = _groups(data, index, pairs, until=cut)
-    after = _groups(data, index, pairs, since=cut)
-    unlinked = _unlinked(data, index, pairs, until=cut, seed=params.seed)
+    verdicts = link_verdicts(history)
+    before = _groups(data, index, verdicts.matches, until=cut)
+    after = _groups(data, index, verdicts.matches, since=cut)
+    unlinked = unlinked_groups(data, index, verdicts, until=cut, seed=params.seed)
     ranker = fit_ranker(sorted([*before, *unlinked], key=lambda group: group.created_at), params)
     rankers = (single_signal("bm25"), single_signal("cosine"), UNTRAINED, ranker)
     similar = {name: score_groups(after, method) for name, method in zip(_METHODS, rankers, strict=True)}
@@ -114,6 +115,21 @@ def single_signal(name: str) -> Ranker:
     """A ranker by one signal alone: a floor."""
     weights = tuple(float(signal == name) for signal in SIGNALS)
     return Ranker(weights, intercept=0.0, strong=1.0, possible=0.0, trained=False)
+
+
+class Verdicts(NamedTuple):
+    """Pairs of rows that are the same problem, and pairs that somebody has said are not."""
+
+    matches: list[tuple[int, int]]
+    denied: list[tuple[int, int]]
+
+
+def link_verdicts(history: History) -> Verdicts:
+    """Links, accepted suggestions and denials; a denial wins over a link of the same pair."""
+    denied = {*link_pairs(history, LinkType.NOT_DUPLICATE_OF), *case_feedback(history, "wrong")}
+    matches = {pair for kind in MATCHING for pair in link_pairs(history, kind)} | {*case_feedback(history, "accepted")}
+    unlike = {frozenset(pair) for pair in denied}
+    return Verdicts(sorted(pair for pair in matches if frozenset(pair) not in unlike), sorted(denied))
 
 
 def link_pairs(history: History, kind: LinkType) -> Iterator[tuple[int, int]]:
@@ -165,27 +181,30 @@ def _groups(
     return sorted(groups, key=lambda group: group.created_at)
 
 
-def _unlinked(
-    data: TrainingData, index: CaseIndex, pairs: Iterable[tuple[int, int]], *, until: datetime, seed: int
+def unlinked_groups(
+    data: TrainingData, index: CaseIndex, verdicts: Verdicts, *, until: datetime, seed: int, at_most: int = MAX_UNLINKED
 ) -> list[RankingGroup]:
-    """A sample of tickets without links: what they find is taken for no match when tiers are set."""
-    created = {stored.row_id: stored.case.ticket.created_at for stored in data.cases}
-    # A link that is made later is not known yet: its tickets count as unlinked, as they did then.
-    linked = {
-        row
-        for pair in pairs
-        for row in pair
-        if all((at := created.get(other)) is not None and at < until for other in pair)
+    """Tickets without a match, for the tiers: all that somebody denied one of, and a sample of those nobody judged.
+
+    Parameters
+    ----------
+    until : datetime
+        Creation time (UTC) before which tickets and links are known.
+    at_most : int
+        Size of the sample; each of it stands for as many tickets as it takes to make up all.
+    """
+    created = {
+        stored.row_id: at for stored in data.cases if (at := stored.case.ticket.created_at) is not None and at < until
     }
-    free = [
-        i
-        for i, stored in enumerate(data.cases)
-        if stored.row_id not in linked and (at := stored.case.ticket.created_at) is not None and at < until
-    ]
-    chosen = np.random.default_rng(seed).permutation(len(free))[:_MAX_UNLINKED]
+    # A link that is made later is not known yet: its tickets count as unlinked, as they did then.
+    linked, denied = ({row for pair in pairs if created.keys() >= set(pair) for row in pair} for pairs in verdicts)
+    free = [(i, created[s.row_id]) for i, s in enumerate(data.cases) if s.row_id in created and s.row_id not in linked]
+    judged = [each for each in free if data.cases[each[0]].row_id in denied]
+    others = [each for each in free if data.cases[each[0]].row_id not in denied]
+    chosen = [others[k] for k in np.random.default_rng(seed).permutation(len(others))[:at_most].tolist()]
     groups = []
-    for i in (free[int(k)] for k in chosen):
-        at = data.cases[i].case.ticket.created_at
-        if at is not None:
-            groups.append(ranking_group(index, data.rows.examples[i], created_at=at, matches=frozenset()))
+    for sample, n_of in ((judged, len(judged)), (chosen, len(others))):
+        for i, at in sample:
+            group = ranking_group(index, data.rows.examples[i], created_at=at, matches=frozenset())
+            groups.append(replace(group, stands_for=n_of / len(sample)))
     return groups

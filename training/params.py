@@ -76,6 +76,11 @@ class TrainingParams(Recipe):
         whichever is fewer; tickets in another one are not answered.
     novelty_quantile : float
         Share of calibration tickets that may be called novel.
+    strong_precision : float
+        Share of strong similar cases that are known matches, of tickets that have one; by its lower bound.
+    strong_for_unlinked, possible_for_unlinked : float
+        Largest share of tickets without a known match that are shown a strong case, and any case; the first by its
+        upper bound.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -97,7 +102,8 @@ class TrainingParams(Recipe):
     sev1_recall: Share = 0.95
     sev1_confidence: Share = 0.95
     strong_precision: Share = 0.9
-    possible_precision: Share = 0.5
+    strong_for_unlinked: Share = 0.02
+    possible_for_unlinked: Share = 0.6
 
     @field_validator("calibration_share")
     @classmethod

@@ -1,7 +1,8 @@
 """Learn a ranker from linked tickets: a conditional logistic regression over the signals, calibrated, with its tiers.
 
-Weights are learned on the earlier linked tickets; what a score is worth as a probability, and from which probability a
-case is shown, is learned on the later ones (Platt, 1999), with unlinked tickets counted as having no match.
+The weights that ship are learned on all links. What a score is worth as a probability, and from which probability a
+case is shown, is learned on scores that weights of earlier links alone gave to later tickets (Platt, 1999), tickets
+without a link among them, in the proportion that the history has.
 """
 
 from __future__ import annotations
@@ -12,34 +13,81 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import logit
 
 from evaluation.dataset import RankingGroup
 from serving.heads import sigmoid
 from serving.ranking import SIGNALS, UNTRAINED, Ranker
 from training.calibration import ERROR_RATE, fit_platt
 from training.params import TrainingParams
-from training.thresholds import threshold_for_precision
+from training.thresholds import threshold_for_precision, threshold_for_share
 
 MIN_LINKED = 20
-"""Linked tickets with a match among their candidates that it takes to learn better weights than the untrained ones."""
+"""Linked tickets with a match among their candidates that it takes to learn weights from."""
 SHOWN = 5
 """Candidates of a ticket that count when a score is calibrated: those that a suggestion shows by default."""
 REGULARISATION = 0.3
 """Variance of the weights of standardised signals around their prior; chosen as ``docs/benchmarks.md`` tells."""
-_FIT_SHARE = 0.7
-# Related cases help a person even where hardly any is a known duplicate: from this relevance on a case is possible,
-# whatever precision the links give it. On the public issues it lets something through for 6 of 10 unlinked tickets.
+_N_PARTS = 5
+# From this share of the linked tickets on, by time, tickets calibrate: as a history grows, more of it looks alike.
+_CALIBRATED_FROM = 0.6
+_EITHER_WAY = ("log_length",)
+"""Signals that may speak against a case too: a long text shares words with everything."""
+# Possible where no ticket without a link is known: nothing tells how often such a one would be shown something.
 _POSSIBLE_RELEVANCE = 0.02
 
 Floats = NDArray[np.float64]
 
+_LOWEST = np.array([-np.inf if name in _EITHER_WAY else 0.0 for name in SIGNALS])
+
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """The best candidates of groups: their linear scores and whether they are matches; both of shape (n,)."""
+    """The best candidates of tickets, by scores that knew nothing of them.
+
+    Attributes
+    ----------
+    scores : ndarray of float64, shape (n,)
+    is_match : ndarray of bool, shape (n,)
+    of_linked : ndarray of bool, shape (n,)
+        Whether the ticket has a known match, among the candidates or not.
+    is_first : ndarray of bool, shape (n,)
+        Whether it is the ticket's best candidate.
+    stands_for : ndarray of float64, shape (n,)
+        Number of tickets of the history that the ticket stands for.
+    """
 
     scores: Floats
     is_match: NDArray[np.bool_]
+    of_linked: NDArray[np.bool_]
+    is_first: NDArray[np.bool_]
+    stands_for: Floats
+
+    @classmethod
+    def of(cls, scored: Sequence[tuple[RankingGroup, Floats]]) -> _Shown:
+        """The best of each group by its scores, shape (n_candidates,)."""
+        columns = [np.empty((0, 5))]
+        for group, scores in scored:
+            best = np.argsort(-scores, kind="stable")[:SHOWN]
+            n = len(best)
+            columns.append(
+                np.column_stack(
+                    [
+                        scores[best],
+                        group.is_match[best],
+                        np.full(n, group.n_matches > 0),
+                        np.arange(n) == 0,
+                        np.full(n, group.stands_for),
+                    ]
+                )
+            )
+        values, is_match, of_linked, is_first, stands_for = np.concatenate(columns).T
+        return cls(values, is_match > 0, of_linked > 0, is_first > 0, stands_for)
+
+    @property
+    def best_of_unlinked(self) -> Floats:
+        """The best score of each ticket without a known match."""
+        return self.scores[self.is_first & ~self.of_linked]
 
 
 def fit_ranker(groups: Sequence[RankingGroup], params: TrainingParams) -> Ranker:
@@ -59,10 +107,25 @@ def fit_ranker(groups: Sequence[RankingGroup], params: TrainingParams) -> Ranker
     linked = sorted((group for group in groups if group.is_match.any()), key=lambda group: group.created_at)
     if len(linked) < MIN_LINKED:
         return UNTRAINED
-    first_later = linked[int(len(linked) * _FIT_SHARE)].created_at
-    earlier = [group for group in linked if group.created_at < first_later]
-    weights = fit_weights(earlier, prior=np.array(UNTRAINED.weights)) if earlier else np.array(UNTRAINED.weights)
-    return calibrated(weights, [group for group in groups if group.created_at >= first_later], params)
+    prior = np.array(UNTRAINED.weights)
+    weights = fit_weights(linked, prior=prior)
+    since = linked[int(len(linked) * _CALIBRATED_FROM)].created_at
+    others = [group for group in groups if not group.is_match.any()]
+    scored = [*_held_back(linked, weights, prior), *((group, group.matrix @ weights) for group in others)]
+    return _with_tiers(weights, _Shown.of([each for each in scored if each[0].created_at >= since]), params)
+
+
+def _held_back(linked: Sequence[RankingGroup], weights: Floats, prior: Floats) -> list[tuple[RankingGroup, Floats]]:
+    """Linked groups, by time, with their scores by weights of the other parts, in terms of the weights that ship."""
+    scored = []
+    for part in np.array_split(np.arange(len(linked)), _N_PARTS):
+        rest = fit_weights([group for i, group in enumerate(linked) if i not in part], prior=prior)
+        groups = [linked[i] for i in part]
+        stacked = np.vstack([group.matrix for group in groups])
+        # Only differences within a query are learned, so two fits may differ by a constant.
+        offset = float(np.mean(stacked @ (weights - rest)))
+        scored += [(group, group.matrix @ rest + offset) for group in groups]
+    return scored
 
 
 def fit_weights(
@@ -70,7 +133,8 @@ def fit_weights(
 ) -> Floats:
     """Weights under which the matches of each query are the likeliest of its candidates (McFadden, 1974).
 
-    No weight is below zero, so that every signal speaks for a case or not at all; each is pulled to its prior.
+    No weight but that of a case's length is below zero, so that every signal speaks for a case or not at all; each is
+    pulled to its prior.
 
     Parameters
     ----------
@@ -92,7 +156,7 @@ def fit_weights(
     scale[~varies] = 1.0
     # The mean of a signal cancels out within a query; only its spread counts.
     matrices = [group.matrix / scale for group in groups]
-    start = np.zeros(len(SIGNALS)) if prior is None else np.maximum(prior, 0.0) * scale
+    start = np.zeros(len(SIGNALS)) if prior is None else np.maximum(prior, _LOWEST) * scale
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         value, gradient = 0.0, np.zeros_like(weights)
@@ -105,7 +169,7 @@ def fit_weights(
         away = (weights - start) / regularisation
         return value + 0.5 * float(away @ (weights - start)), gradient + away
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(start)).x
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(lowest, None) for lowest in _LOWEST]).x
     return np.asarray(np.where(varies, found / scale, 0.0 if prior is None else prior), dtype=np.float64)
 
 
@@ -119,30 +183,34 @@ def calibrated(weights: Floats, groups: Sequence[RankingGroup], params: Training
     groups : sequence of RankingGroup
         Later than those that the weights were learned on.
     """
-    shown = _shown(weights, groups)
-    slope, intercept = fit_platt(shown.scores, shown.is_match)
+    return _with_tiers(weights, _Shown.of([(group, group.matrix @ weights) for group in groups]), params)
+
+
+def _with_tiers(weights: Floats, shown: _Shown, params: TrainingParams) -> Ranker:
+    slope, intercept = fit_platt(shown.scores, shown.is_match, shown.stands_for)
     # A slope of zero would rank all alike; the order is still worth showing.
     slope = slope if slope > 0 else 1.0
-    relevance = sigmoid(shown.scores * slope + intercept)
-    strong = threshold_for_precision(relevance, shown.is_match, params.strong_precision, error_rate=ERROR_RATE)
-    possible = threshold_for_precision(relevance, shown.is_match, params.possible_precision)
-    lowest = _POSSIBLE_RELEVANCE if possible is None else min(possible, _POSSIBLE_RELEVANCE)
-    if strong is None:  # too few cases to count: a calibrated relevance promises its own precision
-        strong = params.strong_precision
+    tiers = threshold_for_share(shown.best_of_unlinked, params.possible_for_unlinked), _strong_score(shown, params)
+    possible, strong = sigmoid(np.array(tiers) * slope + intercept).tolist()
+    possible = possible or _POSSIBLE_RELEVANCE
     return Ranker(
         weights=tuple((weights * slope).tolist()),
         intercept=intercept,
-        strong=max(strong, lowest),
-        possible=lowest,
+        strong=max(strong, possible),
+        possible=possible,
         trained=True,
     )
 
 
-def _shown(weights: Floats, groups: Sequence[RankingGroup]) -> _Shown:
-    scores, is_match = [np.empty(0)], [np.empty(0, dtype=np.bool_)]
-    for group in groups:
-        values = group.matrix @ weights
-        best = np.argsort(-values, kind="stable")[:SHOWN]
-        scores.append(values[best])
-        is_match.append(group.is_match[best])
-    return _Shown(np.concatenate(scores), np.concatenate(is_match))
+def _strong_score(shown: _Shown, params: TrainingParams) -> float:
+    """Score from which a case is strong.
+
+    Precision is that among tickets with a known match. Of the others many have one that nobody recorded, so that what
+    they are shown is no error for certain; how often they are shown something is bounded instead.
+    """
+    scores, is_match = shown.scores[shown.of_linked], shown.is_match[shown.of_linked]
+    strong = threshold_for_precision(scores, is_match, params.strong_precision, error_rate=ERROR_RATE)
+    if strong is None:  # too few to count: where a logistic curve through them reaches the precision
+        slope, intercept = fit_platt(scores, is_match)
+        strong = (logit(params.strong_precision) - intercept) / slope if slope > 0 else np.inf
+    return max(strong, threshold_for_share(shown.best_of_unlinked, params.strong_for_unlinked, error_rate=ERROR_RATE))

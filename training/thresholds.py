@@ -53,6 +53,39 @@ def threshold_for_precision(
     return float(sorted_confidence[good[-1]]) if len(good) else None
 
 
+def threshold_for_share(confidence: NDArray[np.floating], share: float, *, error_rate: float | None = None) -> float:
+    """Find the smallest confidence that at most a share of rows reach.
+
+    Parameters
+    ----------
+    confidence : ndarray of float, shape (n,)
+    share : float
+        Largest share of rows at or above the threshold.
+    error_rate : float, optional
+        When given, the one-sided Clopper-Pearson upper bound of the share at this error rate has to lie within it.
+
+    Returns
+    -------
+    float
+        Above every confidence seen when no row may reach it; minus infinity when there is no row.
+
+    Examples
+    --------
+    >>> float(threshold_for_share(np.array([0.1, 0.2, 0.3, 0.4]), 0.5))
+    0.3
+    """
+    if len(confidence) == 0:
+        return -np.inf
+    ordered = np.sort(np.asarray(confidence, dtype=np.float64))[::-1]
+    n_above = np.arange(1, len(ordered) + 1)
+    reached = n_above / len(ordered)
+    if error_rate is not None:
+        reached = np.nan_to_num(beta.ppf(1 - error_rate, n_above + 1, len(ordered) - n_above), nan=1.0)
+    is_edge = np.append(ordered[1:] < ordered[:-1], True)
+    good = np.flatnonzero((reached <= share) & is_edge)
+    return float(ordered[good[-1]]) if len(good) else float(np.nextafter(ordered[0], np.inf))
+
+
 def threshold_for_recall(risk: NDArray[np.floating], *, recall: float, confidence: float) -> RecallThreshold:
     """Find the largest threshold that keeps a recall with a stated confidence.
 

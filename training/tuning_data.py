@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from evaluation.ranking_data import duplicate_clusters
 from features.errors import NotEnoughData
 from features.history import History
-from features.ticket import LinkType
-from serving.case_feedback import case_feedback
 from training.data import TrainingData, first_calibration_time, labelled_split
-from training.linked import MATCHING, link_pairs
+from training.linked import link_verdicts
 from training.params import TrainingParams
 from training.tuning_pairs import TuningRows
 from training.tuning_params import TuningParams
@@ -121,16 +119,14 @@ def tuning_rows(data: TrainingData, learnable: Learnable, params: TuningParams) 
 def _verdicts(data: TrainingData, history: History) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Pairs that are matches and pairs that are none, in row numbers of the data; a denial wins."""
     number = {stored.row_id: i for i, stored in enumerate(data.cases)}
-    denied = {*link_pairs(history, LinkType.NOT_DUPLICATE_OF), *case_feedback(history, "wrong")}
-    matches = {pair for kind in MATCHING for pair in link_pairs(history, kind)} | {*case_feedback(history, "accepted")}
-    unlike = {frozenset(pair) for pair in denied}
+    verdicts = link_verdicts(history)
 
     def numbered(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         # Each pair once, whichever of its tickets names the other.
         known = {tuple(sorted((number[a], number[b]))) for a, b in pairs if a in number and b in number}
         return sorted((a, b) for a, b in known)
 
-    return numbered(pair for pair in matches if frozenset(pair) not in unlike), numbered(denied)
+    return numbered(verdicts.matches), numbered(verdicts.denied)
 
 
 def _within(pairs: Pairs, rows: set[int]) -> tuple[tuple[int, int], ...]:

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,11 +23,11 @@ from evaluation.ranking_data import ranking_group
 from evaluation.retrieval import gain_over_better, rank_of_best_hit, retrieval_figures
 from features.case_index import CaseIndex
 from features.history import Change, StoredCase
-from features.lexical import LexicalStatistics, document_terms
+from features.lexical import LexicalStatistics
 from serving.ranking import UNTRAINED, Ranker
 
-N_UNLINKED = 400
-"""Tickets without a known link: so many before the cut to set tiers on, and so many after it to check them on."""
+N_UNLINKED = 2000
+"""Tickets without a known link: at most so many before the cut to set tiers on, and after it to check them on."""
 SHOWN = 5
 """Cases that a suggestion shows by default."""
 _PAGE = 1000
@@ -160,9 +160,7 @@ def case_index(bench: Bench, rows: Sequence[Row], cut: float) -> Iterator[CaseIn
     bench.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=bench.scratch) as folder:
         with bench.step("index"):
-            statistics = LexicalStatistics.fit(
-                document_terms(row.example.text.subject, row.example.text.body) for row in rows if row.created < cut
-            )
+            statistics = LexicalStatistics.fit_texts(row.example.text for row in rows if row.created < cut)
             index = CaseIndex.create(Path(folder), bench.encoder, statistics)
             for start in range(0, len(rows), _PAGE):
                 page = rows[start : start + _PAGE]
@@ -195,8 +193,12 @@ def search(index: CaseIndex, rows: Sequence[Row], queries: Sequence[DuplicateQue
 def _training_groups(index: CaseIndex, rows: Sequence[Row], data: SimilarQueries) -> list[RankingGroup]:
     """Linked tickets before the cut by links known then, and as negatives for the tiers some without a link."""
     before = [number for number, row in enumerate(rows) if row.created < data.cut]
-    queries = [*data.training, *unlinked_queries(before, data.training_rows)]
-    return search(index, rows, sorted(queries, key=lambda query: query.row)).groups
+    unlinked = unlinked_queries(before, data.training_rows)
+    n_unlinked = sum(row not in data.training_rows for row in before)
+    return [
+        *search(index, rows, data.training).groups,
+        *(replace(group, stands_for=n_unlinked / len(unlinked)) for group in search(index, rows, unlinked).groups),
+    ]
 
 
 def _unlinked_after(rows: Sequence[Row], data: SimilarQueries) -> list[DuplicateQuery]:

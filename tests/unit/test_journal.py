@@ -13,6 +13,7 @@ from features.ticket import Case, Ticket
 from serving.case_feedback import case_feedback
 from serving.journal import FeedbackEntry, Journal, SuggestionEntry
 from serving.schemas import Action, SeverityAnswer, SimilarCase, Suggestion, TargetAnswer
+from training.linked import link_verdicts
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -199,3 +200,4 @@ def test_cases_that_agents_accepted_or_called_wrong_are_pairs_of_rows(history: H
     journal.add_feedback(feedback("r-1", ref_id="T-2", target="runbook"))
     assert case_feedback(history, "accepted") == [(rows["T-0"], rows["T-1"])]
     assert case_feedback(history, "wrong") == [(rows["T-0"], rows["T-2"])]
+    assert link_verdicts(history) == ([(rows["T-0"], rows["T-1"])], [(rows["T-0"], rows["T-2"])])

@@ -14,7 +14,7 @@ from features.runbooks import Runbook, RunbookSection
 from features.ticket import Case, Link, LinkType, Ticket
 from serving.ranking import UNTRAINED
 from training.data import TrainingData, load_training_data
-from training.linked import fit_on_links
+from training.linked import Verdicts, fit_on_links, unlinked_groups
 from training.params import TrainingParams
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,6 +81,19 @@ def test_too_few_links_before_the_cut_leave_the_untrained_ranking(made: Made):
     ranker, figures = made.fit(cut_day=75)
     assert ranker == UNTRAINED
     assert figures.similar["fused"].n == 65
+
+
+def test_unlinked_tickets_before_the_cut_count_for_all_of_them_and_judged_ones_are_never_left_out(tmp_path: Path):
+    made = Made(tmp_path, [case(day, f"{problem(day)} {day}") for day in range(30)])
+    rows = [stored.row_id for stored in made.data.cases]
+    verdicts = Verdicts([(rows[1], rows[0]), (rows[29], rows[2])], [(rows[3], rows[4])])
+    try:
+        groups = unlinked_groups(made.data, made.index, verdicts, until=FIRST + timedelta(days=25), seed=0, at_most=10)
+    finally:
+        made.close()
+    assert len(groups) == 12, "the two judged ones and a sample of ten"
+    assert [group.stands_for for group in groups] == [1.0, 1.0] + [2.1] * 10
+    assert not any(group.n_matches for group in groups)
 
 
 def test_without_a_cut_nothing_is_learned_or_scored(made: Made):

@@ -113,3 +113,30 @@ def test_weights_that_say_nothing_are_kept_in_their_order():
 def test_nothing_to_calibrate_on_promises_nothing():
     ranker = calibrated(np.ones(len(SIGNALS)), [], PARAMS)
     assert ranker.strong == PARAMS.strong_precision
+
+
+def test_strong_is_rare_for_tickets_without_a_match():
+    groups = made_groups(200) + made_groups(800, linked=False, seed=5)
+    ranker = fit_ranker(groups, PARAMS)
+    best = np.array([ranker.relevance(group.matrix).max() for group in made_groups(800, linked=False, seed=6)])
+    assert np.mean(best >= ranker.strong) <= PARAMS.strong_for_unlinked + 0.01
+    assert np.mean(best >= ranker.possible) == pytest.approx(PARAMS.possible_for_unlinked, abs=0.05)
+
+
+def test_a_sample_of_unlinked_tickets_counts_for_all_of_them():
+    linked, sample = made_groups(200), made_groups(200, linked=False, seed=5)
+    plain = fit_ranker(linked + sample, PARAMS)
+    weighed = fit_ranker(linked + [replace(group, stands_for=10.0) for group in sample], PARAMS)
+    matrix = made_groups(1, seed=7)[0].matrix
+    assert np.all(weighed.relevance(matrix) < plain.relevance(matrix))
+    assert np.array_equal(np.argsort(weighed.score(matrix)), np.argsort(plain.score(matrix)))
+
+
+def test_length_alone_may_speak_against_a_case():
+    column = SIGNALS.index("log_length")
+    groups = made_groups(60)
+    for group in groups:
+        group.matrix[group.is_match, column] -= 1.0
+    weights = fit_weights(groups)
+    assert weights[column] < 0.0
+    assert np.delete(weights, column).min() >= 0.0

@@ -41,7 +41,7 @@ def column(matrix: np.ndarray, name: str) -> list[float]:
 def test_signals_of_two_candidates():
     matrix = signals(
         [
-            replace(CANDIDATE, subject_coverage=0.5, case_subject_coverage=0.25, rarest_shared=0.125),
+            replace(CANDIDATE, subject_coverage=0.5, case_subject_coverage=0.25, rarest_shared=0.125, crowding=0.25),
             Candidate(row_id=2, cosine=0.4, bm25=0.8, bm25_subject=0.0),
         ],
         [ENTRY, replace(ENTRY, row_id=2, created_at=math.nan, product="hooks", customer=None, text_length=50)],
@@ -67,6 +67,7 @@ def test_signals_of_two_candidates():
         "same_customer": [1.0, 0.0],
         "length_ratio": [0.5, 0.5],
         "log_length": [math.log(200), math.log(50)],
+        "distinctness": [0.75, 1.0],
         "first_dense": [1.0, 0.0],
         "first_lexical": [0.0, 1.0],
     }
@@ -126,3 +127,5 @@ def test_a_signal_that_this_version_does_not_know_is_refused():
     config["weights"] = {"cosine": 2.0, "phase_of_the_moon": 1.0}
     with pytest.raises(ReleaseRefused, match="ranks by phase_of_the_moon, which this version"):
         Ranker.from_json(config)
+    config["weights"] = {"cosine": 2.0, "phase_of_the_moon": 0.0}
+    assert Ranker.from_json(config).weights[SIGNALS.index("cosine")] == 2.0

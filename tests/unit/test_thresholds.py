@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from training.thresholds import threshold_for_precision, threshold_for_recall
+from training.thresholds import threshold_for_precision, threshold_for_recall, threshold_for_share
 
 
 def test_precision_is_held_at_the_threshold() -> None:
@@ -68,3 +68,18 @@ def test_without_positives_nothing_is_flagged() -> None:
     found = threshold_for_recall(np.empty(0), recall=0.95, confidence=0.95)
     assert found.threshold > 1
     assert (found.certified, found.n_needed) == (False, 59)
+
+
+def test_a_share_is_held_and_its_upper_bound_asks_for_more() -> None:
+    confidence = np.random.default_rng(3).random(1000)
+    plain = threshold_for_share(confidence, 0.02)
+    bound = threshold_for_share(confidence, 0.02, error_rate=0.1)
+    assert (confidence >= plain).sum() == 20
+    assert 10 <= (confidence >= bound).sum() < 20
+
+
+def test_a_share_of_few_rows_lets_none_through() -> None:
+    assert threshold_for_share(np.array([0.2, 0.9]), 0.02) > 0.9
+    assert threshold_for_share(np.full(30, 0.5), 0.02, error_rate=0.1) > 0.5
+    assert threshold_for_share(np.full(30, 0.5), 0.5) > 0.5, "equal rows pass together or not at all"
+    assert threshold_for_share(np.empty(0), 0.02) == -np.inf
