@@ -278,7 +278,7 @@ class CaseIndex:
     def snapshot(self) -> Path:
         """Write the index to disk, unless its latest snapshot is current, and remove older snapshots.
 
-        What was erased before is cleared out of every file first. Changes go on meanwhile.
+        What was erased is in none of its files, whenever it was erased. Changes go on meanwhile.
         """
         with self._upkeep:
             if self._n_cleared < self._n_erased:
@@ -286,7 +286,9 @@ class CaseIndex:
             with self._writer:
                 if self._snapshot is not None and self._snapshot.is_dir():
                     return self._snapshot
-                frozen, parts = self._parts.freeze(self._new_work_path()), self._parts
+                # Not so where a case was erased while the index was compacted; its memory is freed the next time.
+                is_clean = self._n_cleared == self._n_erased
+                frozen, parts = self._parts.freeze(self._new_work_path(), is_clean=is_clean), self._parts
                 watermark, n_cases = self._watermark, len(self._parts.entries)
             path = write_snapshot(
                 self._folder,

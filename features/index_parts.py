@@ -133,19 +133,25 @@ class IndexParts:
 
         Slow, and safe while these parts go on: the vectors, which have nothing dead, are the same object in both.
         """
-        folder.mkdir()
-        fulltext = FullTextIndex(folder)
-        fulltext.put(fulltext_documents(entries, map(forward.document, range(len(forward)))))
-        fulltext.commit()
-        fulltext.refresh()
+        fulltext = _fulltext_of(entries, forward, folder)
         return IndexParts(self.dense, forward, entries, fulltext)
 
-    def freeze(self, folder: Path) -> FrozenParts:
-        """Copy everything as it is now; live slots only. The inverted index is linked into ``folder``."""
+    def freeze(self, folder: Path, *, is_clean: bool) -> FrozenParts:
+        """Copy everything as it is now; live slots only.
+
+        Parameters
+        ----------
+        folder : Path
+            A new one, for the inverted index.
+        is_clean : bool
+            Whether the inverted index's files hold nothing of what was erased. They are then linked into ``folder``;
+            otherwise it is made anew there when the copy is written.
+        """
         live = self.entries.live_slots
         columns, strings = self.entries.take(live)
-        self.fulltext.link_into(folder)
-        return FrozenParts(self.dense.copy(), self.forward.take(live), columns, strings, folder)
+        if is_clean:
+            self.fulltext.link_into(folder)
+        return FrozenParts(self.dense.copy(), self.forward.take(live), columns, strings, folder, is_clean)
 
     def remove(self) -> None:
         """Stop the inverted index's threads and remove its folder."""
@@ -162,6 +168,7 @@ class FrozenParts:
     columns: dict[str, NDArray[Any]]
     strings: dict[str, Any]
     fulltext_folder: Path
+    has_fulltext: bool
 
     def write(self, folder: Path) -> None:
         """Put the parts into an empty folder of the same file system."""
@@ -169,7 +176,26 @@ class FrozenParts:
         safetensors.numpy.save_file(self.forward, folder / _FORWARD)
         safetensors.numpy.save_file(self.columns, folder / _COLUMNS)
         (folder / _STRINGS).write_bytes(orjson.dumps(self.strings))
+        if not self.has_fulltext:
+            self._make_fulltext()
         self.fulltext_folder.rename(folder / _FULLTEXT)
+
+    def _make_fulltext(self) -> None:
+        entries = CaseEntries.from_parts(self.columns, orjson.loads(orjson.dumps(self.strings)))
+        made = _fulltext_of(entries, ForwardIndex(self.forward), self.fulltext_folder.with_suffix(".made"))
+        made.link_into(self.fulltext_folder)
+        made.close()
+        shutil.rmtree(made.folder)
+
+
+def _fulltext_of(entries: CaseEntries, forward: ForwardIndex, folder: Path) -> FullTextIndex:
+    """Make the inverted index of parts without dead slots, in a new folder."""
+    folder.mkdir()
+    fulltext = FullTextIndex(folder)
+    fulltext.put(fulltext_documents(entries, map(forward.document, range(len(forward)))))
+    fulltext.commit()
+    fulltext.refresh()
+    return fulltext
 
 
 def fulltext_documents(entries: CaseEntries, documents: Iterable[DocumentTerms]) -> Iterator[FullTextDocument]:
