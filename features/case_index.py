@@ -23,12 +23,20 @@ from features.case_search import POOL, Candidate, CaseQuery, Scope, find_candida
 from features.encoder import Encoder
 from features.errors import EncoderMismatch, IndexDamaged
 from features.forward import LexicalQuery
-from features.index_check import IndexReport, check_index
+from features.index_check import IndexReport, check_index, sampled_recall
 from features.index_parts import CasePage, IndexParts
 from features.lexical import ANALYZER_VERSION, LexicalStatistics, document_terms
 from features.past_record import Who
 from features.rwlock import ReadWriteLock
-from features.snapshot import MadeWith, WorkFolder, check_snapshot, snapshots, write_snapshot
+from features.snapshot import (
+    MadeWith,
+    WorkFolder,
+    check_snapshot,
+    snapshot_bytes,
+    snapshot_watermark,
+    snapshots,
+    write_snapshot,
+)
 from features.text import RULES_VERSION, model_text
 from features.ticket import Ticket
 from features.vectors import embed_cases
@@ -48,7 +56,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class IndexStats:
-    """The state of an index; ``n_bytes`` by part, of memory, and of disk for ``fulltext``."""
+    """The state of an index.
+
+    Attributes
+    ----------
+    n_bytes : mapping of str to int
+        By part, of memory, and of disk for ``fulltext`` and ``snapshot``.
+    recall_at_10 : float or None
+        See :func:`features.index_check.sampled_recall`.
+    snapshot, snapshot_watermark : str and int, or None
+        Name and watermark of the latest on disk; None where there is none, or it cannot be read.
+    """
 
     watermark: int
     n_cases: int
@@ -56,7 +74,9 @@ class IndexStats:
     n_dead_slots: int
     n_segments: int
     n_bytes: Mapping[str, int]
+    recall_at_10: float | None
     snapshot: str | None
+    snapshot_watermark: int | None
 
 
 class CaseIndex:
@@ -342,7 +362,7 @@ class CaseIndex:
             return check_index(self._parts, self._watermark, self._folder, history, self._encoder)
 
     def stats(self) -> IndexStats:
-        """Counts and sizes."""
+        """Counts, sizes and recall; changes wait meanwhile."""
         with self._writer:
             parts, latest = self._parts, next(iter(snapshots(self._folder)), None)
             return IndexStats(
@@ -355,8 +375,11 @@ class CaseIndex:
                     "dense": parts.dense.n_bytes,
                     "forward": parts.forward.n_bytes,
                     "fulltext": parts.fulltext.n_bytes,
+                    "snapshot": 0 if latest is None else snapshot_bytes(latest),
                 },
+                recall_at_10=sampled_recall(parts.dense, k=10),
                 snapshot=None if latest is None else latest.name,
+                snapshot_watermark=None if latest is None else snapshot_watermark(latest),
             )
 
     def close(self) -> None:

@@ -102,6 +102,19 @@ def snapshots(folder: Path) -> list[Path]:
     return sorted(found, key=_order, reverse=True)
 
 
+def snapshot_bytes(path: Path) -> int:
+    """Size of a snapshot on disk."""
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def snapshot_watermark(path: Path) -> int | None:
+    """What a snapshot says that it holds, unchecked; None where it cannot be read."""
+    try:
+        return SnapshotManifest.model_validate_json((path / MANIFEST).read_bytes()).watermark
+    except (OSError, ValidationError):
+        return None
+
+
 def remove_other_snapshots(indexes: Path, kept: Path | None) -> None:
     """Remove the snapshots of every index in a folder but one, since they still hold what was erased.
 
@@ -117,6 +130,22 @@ def remove_other_snapshots(indexes: Path, kept: Path | None) -> None:
     for folder in indexes.iterdir() if indexes.is_dir() else ():
         if folder != kept and (found := snapshots(folder)):
             _remove(folder, found)
+
+
+def remove_damaged_snapshots(indexes: Path) -> None:
+    """Remove the snapshots of any index in a folder that do not pass their checks; nothing is lost by it."""
+    for folder in indexes.iterdir() if indexes.is_dir() else ():
+        if damaged := [path for path in snapshots(folder) if damage(path) is not None]:
+            _remove(folder, damaged)
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a snapshot, in a sentence; None where it passes its checks."""
+    try:
+        check_snapshot(path)
+    except IndexDamaged as error:
+        return error.message
+    return None
 
 
 def _remove(folder: Path, paths: Sequence[Path]) -> None:
@@ -144,6 +173,11 @@ def check_snapshot(path: Path) -> SnapshotManifest:
         raise IndexDamaged(
             f"The snapshot {path} has format {manifest.format}, and this version reads {FORMAT_VERSION}; rebuild the "
             "index."
+        )
+    if manifest.watermark != _order(path)[1]:
+        raise IndexDamaged(
+            f"The manifest of {path} says that it holds change {manifest.watermark}, and its name says another; "
+            "rebuild the index."
         )
     there = {file.relative_to(path).as_posix() for file in _files(path)} - {MANIFEST}
     if there != set(manifest.files):

@@ -114,6 +114,37 @@ def assemble(
     return Workspace(history, intake, parts)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenIndex:
+    """The case index of the promoted release alone, and its history; end it with :meth:`close`."""
+
+    history: History
+    index: CaseIndex
+
+    def close(self) -> None:
+        """Stop the index and close the history."""
+        self.index.close()
+        self.history.close()
+
+
+def open_index(settings: Settings, *, is_empty: bool = False) -> OpenIndex:
+    """Open the index as its latest sound snapshot has it, or an empty one; nothing is replayed or written.
+
+    Raises as :func:`assemble` does.
+    """
+    release = current_release(settings)
+    statistics = LexicalStatistics.from_arrays(release.arrays("statistics"))
+    encoder = _encoder(release, settings, None)
+    history = History.open(settings.history_url)
+    try:
+        make = CaseIndex.create if is_empty else CaseIndex.open
+        index = make(settings.index_dir / encoder.fingerprint, encoder, statistics)
+    except BaseException:
+        history.close()
+        raise
+    return OpenIndex(history, index)
+
+
 def current_release(settings: Settings) -> Release:
     """The promoted release, checked.
 

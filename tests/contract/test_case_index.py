@@ -18,9 +18,11 @@ import pytest
 from features.case_index import CaseFilter, CaseIndex, CaseQuery
 from features.encoder import HashingEncoder
 from features.errors import EncoderMismatch
+from features.forward import ForwardIndex
 from features.history import History
+from features.index_check import sampled_recall
 from features.lexical import LexicalStatistics, document_terms
-from features.snapshot import snapshots
+from features.snapshot import MANIFEST, snapshots
 from features.text import model_text
 from features.ticket import Case, Outcome, Status, Ticket
 from features.vectors import embed_cases
@@ -267,25 +269,34 @@ def test_another_release_with_the_same_encoder_opens_the_same_snapshot(index: Ca
     other.close()
 
 
-def test_a_damaged_snapshot_is_logged_and_rebuilt(
-    index: CaseIndex, history: History, folder: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("damage", ["flipped", "missing"])
+def test_damage_to_any_file_of_a_snapshot_is_named_and_mended(
+    index: CaseIndex, history: History, folder: Path, caplog: pytest.LogCaptureFixture, damage: str
 ):
-    path = index.snapshot()
-    data = bytearray((path / "dense.faiss").read_bytes())
-    data[-1] ^= 1
-    (path / "dense.faiss").write_bytes(data)
-    report = index.verify(history)
-    assert not report.is_sound
-    assert "dense.faiss" in report.problems[0]
+    files = [file.relative_to(path) for path in [index.snapshot()] for file in path.rglob("*") if file.is_file()]
+    assert len(files) > 8
+    wanted = query("Export is slow")
+    expected = index.search(wanted, CaseFilter())
+    for name in files:
+        (path,) = snapshots(folder)
+        file = next(path.glob(f"fulltext/*{name.suffix}")) if name.parent.name == "fulltext" else path / name
+        content = bytearray(file.read_bytes())
+        file.unlink()  # it may be a hard link to a file that an open index reads
+        if damage == "flipped":
+            content[2 if file.name == MANIFEST else len(content) // 2] ^= 1
+            file.write_bytes(content)
+        report = index.verify(history)
+        assert [file.stem in problem for problem in report.problems] == [True]
 
-    with caplog.at_level(logging.WARNING):
-        opened = CaseIndex.open(folder, ENCODER, STATISTICS)
-
-    assert "SHA-256" in caplog.text
-    assert (len(opened), opened.replay(history)) == (0, 40)
-    assert opened.snapshot().is_dir()
-    assert opened.verify(history).is_sound
-    opened.close()
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            opened = CaseIndex.open(folder, ENCODER, STATISTICS)
+        assert file.stem in caplog.text
+        assert (len(opened), opened.replay(history)) == (0, 40)
+        assert opened.search(wanted, CaseFilter()) == expected
+        opened.snapshot()
+        assert opened.verify(history).is_sound
+        opened.close()
 
 
 def test_an_index_ahead_of_its_history_is_rebuilt(index: CaseIndex, tmp_path: Path):
@@ -299,6 +310,23 @@ def test_an_index_ahead_of_its_history_is_rebuilt(index: CaseIndex, tmp_path: Pa
     older.close()
 
 
+def test_verify_says_that_an_index_is_ahead_of_its_history(index: CaseIndex, tmp_path: Path):
+    older = History.open(f"sqlite:///{tmp_path}/older.db")
+    older.upsert([case(0), case(1)], masking_rules="1")
+    problems = index.verify(older).problems
+    assert "at change 40 and the history at 2, as after a restore of an older backup" in problems[0]
+    assert "38 cases are in the index, but not in the history" in problems[1]
+    older.close()
+
+
+def test_changes_to_come_are_no_problem(index: CaseIndex, history: History):
+    history.upsert([case(3, subject="New words"), case(99)], masking_rules="1")
+    history.erase("T-4")
+    report = index.verify(history)
+    assert report.problems == ()
+    assert (report.watermark, report.last_change) == (40, 43)
+
+
 def test_verify_names_what_is_wrong(index: CaseIndex, history: History):
     changes = history.changes_since(0, 100)
     vectors = np.roll(embed_cases(history, ENCODER, [change.case for change in changes if change.case]), 1, axis=0)
@@ -309,6 +337,73 @@ def test_verify_names_what_is_wrong(index: CaseIndex, history: History):
     other.apply(changes[20:], vectors[20:])
     assert "20 cases are missing from the index" in other.verify(history).problems[0]
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ("vectors", "1 rows are in only one of entries and vectors (row 7 is one)"),
+        ("inverted index", "1 rows are in only one of entries and the inverted index (row 7 is one)"),
+        ("terms", "The forward index has 39 slots, the entries 40"),
+        ("facts", "cases are missing from the index (row 7 is one)"),
+    ],
+)
+def test_a_row_that_one_part_lacks_is_found_in_what_was_saved(
+    index: CaseIndex, history: History, folder: Path, part: str, says: str
+):
+    """Nothing does this, so the test reaches into the parts; the files' hashes are right."""
+    parts = index._parts
+    if part == "vectors":
+        parts.dense.remove(np.array([7]))
+    elif part == "inverted index":
+        parts.fulltext.remove([7])
+        parts.fulltext.commit()
+        parts.fulltext.refresh()
+    elif part == "facts":
+        parts.entries.drop([7])
+    else:
+        frozen = ForwardIndex(parts.forward.take(np.arange(39)))
+        object.__setattr__(parts, "forward", frozen)
+        frozen.take = lambda _: ForwardIndex.take(frozen, np.arange(39))  # type: ignore[method-assign]
+    index.snapshot()
+    opened = CaseIndex.open(folder, ENCODER, STATISTICS)
+    assert opened.replay(history) == 0
+    assert any(says in problem for problem in opened.verify(history).problems)
+    opened.close()
+
+
+def test_contents_that_are_another_case_s_are_found(index: CaseIndex, history: History):
+    other = next(stored for stored in history.iter_cases() if stored.case.id == "T-9")
+    text = model_text(Ticket(subject="Other words"))
+    index._parts.entries.extend([other], [text])
+    index._parts.forward.extend([document_terms(text.subject, text.body)])
+    wrong = [problem for problem in index.verify(history).problems if "1 of 40 cases looked at" in problem]
+    assert [problem.partition(" of ")[0] for problem in wrong] == ["The facts", "The terms"]
+
+
+def test_stats_tell_size_and_recall(index: CaseIndex):
+    before = index.stats()
+    assert (before.n_cases, before.n_resolved, before.watermark) == (40, 20, 40)
+    assert (before.snapshot, before.snapshot_watermark, before.n_bytes["snapshot"]) == (None, None, 0)
+    assert before.recall_at_10 == 1.0
+    path = index.snapshot()
+    after = index.stats()
+    assert (after.snapshot, after.snapshot_watermark) == (path.name, 40)
+    assert after.n_bytes["snapshot"] == sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def test_recall_sees_what_a_search_misses(index: CaseIndex):
+    class Forgetful:
+        """An index whose search leaves out every other vector that it should find."""
+
+        ids, reconstruct = index._parts.dense.ids, index._parts.dense.reconstruct
+
+        @staticmethod
+        def search(vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+            rows, cosines = index._parts.dense.search(vector, k)
+            return rows[::2], cosines[::2]
+
+    assert sampled_recall(Forgetful()) == 0.5  # type: ignore[arg-type]
 
 
 def test_compacting_keeps_what_is_found(index: CaseIndex, history: History):

@@ -74,6 +74,9 @@ def test_every_kind_of_damage_is_seen(tmp_path: Path):
     manifest.write_text(json.dumps({**content, "format": 99}))
     with pytest.raises(IndexDamaged, match="has format 99, and this version reads 2"):
         check_snapshot(path)
+    manifest.write_text(json.dumps({**content, "watermark": 9}))
+    with pytest.raises(IndexDamaged, match="says that it holds change 9, and its name says another"):
+        check_snapshot(path)
     manifest.write_text("{")
     with pytest.raises(IndexDamaged, match=r"manifest of .* cannot be read"):
         check_snapshot(path)
