@@ -168,6 +168,11 @@ class CaseIndex:
         return self._folder
 
     @property
+    def fingerprint(self) -> str:
+        """The encoder's, of whose vectors alone it is."""
+        return self._encoder.fingerprint
+
+    @property
     def n_erased(self) -> int:
         """Number of cases erased from this object since it was made."""
         return self._n_erased

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from features.case_index import CaseIndex
 from features.errors import NoRelease, PrecedentError, Unavailable
 from features.history import History
 from features.intake import Intake
@@ -193,8 +195,8 @@ class Follower:
     def _follow_release(self) -> None:
         if self._loading is not None:
             if self._loading.parts.done():
-                loading, self._loading = self._loading, None
-                self._finish(loading)
+                self._finish(self._loading)
+                self._loading = None
             return
         try:
             wanted = current_release_id(self._settings.releases_dir)
@@ -214,7 +216,11 @@ class Follower:
 
         def load() -> Parts:
             release = load_release(self._settings.releases_dir / release_id)
-            return build_parts(release, self._settings, self._history, self._intake, encoder=encoder)
+            parts = build_parts(release, self._settings, self._history, self._intake, encoder=encoder)
+            # A large index takes long to load and to write to disk: what came meanwhile is taken in here, not where
+            # the index that answers would have to wait for it.
+            parts.index.replay(self._history)
+            return parts
 
         self._loading = _Loading(release_id, self._started("load-release", load))
 
@@ -237,8 +243,12 @@ class Follower:
         error = loading.parts.exception()
         if error is not None:
             self._refuse(loading.release_id, error)
+            self._forget_elsewhere()
             return
-        old, self._live = self._live, loading.parts.result()
+        parts = loading.parts.result()
+        # No change that the old index has is missing from the answers of the new one.
+        parts.index.replay(self._history)
+        old, self._live = self._live, parts
         self._refusal, self._n_failures, self._retry_at = None, 0, 0.0
         self._n_erased = 0
         self._metrics.set_release(loading.release_id)
@@ -247,6 +257,11 @@ class Follower:
             # Suggestions under way may still read the old index: it is closed when they have had their time.
             self._retired.append((time.monotonic() + self._settings.service.timeout_seconds, old))
 
+    def _forget_elsewhere(self, *others: CaseIndex) -> None:
+        """Remove the snapshots of other encoders where a case was erased since this index, or one of others, began."""
+        if self._live is not None and any(index.n_erased for index in (self._live.index, *others)):
+            remove_other_snapshots(self._settings.index_dir, self._live.index.folder)
+
     def _close_retired(self) -> None:
         if self._saving is not None:
             return  # perhaps of an old index, which would have to be waited for
@@ -254,6 +269,8 @@ class Follower:
         for at, parts in [each for each in self._retired if each[0] <= now]:
             self._retired.remove((at, parts))
             self._attempt("old index", parts.close)
+            # Nobody follows it any more, and its snapshot may be older than the erasure.
+            self._attempt("old index", partial(self._forget_elsewhere, parts.index))
 
     def _refuse(self, release_id: str, error: BaseException) -> None:
         reason = _reason(error)

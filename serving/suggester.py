@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from features.case_entries import CaseEntry
 from features.case_index import Candidate, CaseFilter, CaseIndex
 from features.encoder import Encoder
-from features.errors import InvalidInput, InvalidTicket
+from features.errors import EncoderMismatch, InvalidInput, InvalidTicket
 from features.feature_space import Example
 from features.history import StoredCase
 from features.intake import Intake
@@ -72,7 +72,13 @@ class RankedCase:
 
 
 class Suggester:
-    """A release, the indexes and the way to read cases, as one object. Safe to call from several threads."""
+    """A release, the indexes and the way to read cases, as one object. Safe to call from several threads.
+
+    Raises
+    ------
+    EncoderMismatch
+        If the index was made with another encoder than the one that embeds what is asked.
+    """
 
     def __init__(
         self,
@@ -86,6 +92,11 @@ class Suggester:
         runbooks: RunbookIndex,
         read_cases: CaseReader,
     ) -> None:
+        if index.fingerprint != encoder.fingerprint:
+            raise EncoderMismatch(
+                f"The index was made with the encoder {index.fingerprint} and release {release_id} has "
+                f"{encoder.fingerprint}; open the index of the release's own encoder."
+            )
         self.release_id = release_id
         self.triage = triage
         self.ranker = ranker
