@@ -283,6 +283,22 @@ class CaseIndex:
         with self._lock.read():
             return self._parts.entries.entries(row_ids)
 
+    def resemblance(self, row_id: int, others: Sequence[int]) -> NDArray[np.float64]:
+        """Compare the words of a case with those of others; see :meth:`ForwardIndex.resemblance`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_others,), 0 to 1
+            0 for a row that is not held.
+        """
+        with self._lock.read():
+            own, *slots = self._parts.entries.slots(np.array([row_id, *others], dtype=np.int64))
+            found = np.array(slots, dtype=np.int64)
+            result = np.zeros(len(found))
+            if own >= 0:
+                result[found >= 0] = self._parts.forward.resemblance(int(own), found[found >= 0])
+        return result
+
     def record(self, ticket: Ticket, *, at: float) -> NDArray[np.float64]:
         """The past record of a ticket's reporter, customer and product, without the ticket itself.
 

@@ -18,6 +18,7 @@ from features.settings import Settings
 from serving.ranking import Ranker
 from serving.suggester import Suggester
 from serving.triage import Triage
+from serving.verdicts import VerdictReader
 
 
 @dataclass(slots=True)
@@ -204,6 +205,7 @@ def build_parts(
             index=index,
             runbooks=RunbookIndex.build(history.runbooks(), encoder, statistics, store=history),
             read_cases=history.cases,
+            verdicts=VerdictReader(history, settings.system),
         )
     except BaseException:
         index.close()

@@ -24,7 +24,8 @@ from features.intake_checks import checked_label
 from features.runbook_index import RunbookIndex
 from features.text import model_text
 from features.ticket import Case, LinkType, Ticket
-from serving.collapse import collapse
+from serving.collapse import CaseGroup, collapse, placed
+from serving.efficacy import Setbacks
 from serving.explain import Surroundings, explained
 from serving.near_cases import NearCases, may_see
 from serving.ranking import MAX_CANDIDATES, Pool, Ranker
@@ -32,6 +33,7 @@ from serving.reasons import Asked, case_reasons
 from serving.resolutions import ResolvedNote, resolutions
 from serving.schemas import RelatedOpen, ResolutionAnswer, RunbookAnswer, SimilarCase, Suggestion
 from serving.triage import Prediction, Triage
+from serving.verdicts import NO_VERDICTS, VerdictReader
 
 MAX_RELATED_OPEN = 5
 MAX_RUNBOOKS = 3
@@ -71,6 +73,15 @@ class RankedCase:
         return self.candidate.row_id
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What is shown: groups of resolved and of open cases, and which fixes did not hold."""
+
+    resolved: Sequence[CaseGroup]
+    open: Sequence[CaseGroup]
+    setbacks: Setbacks
+
+
 class Suggester:
     """A release, the indexes and the way to read cases, as one object. Safe to call from several threads.
 
@@ -91,6 +102,7 @@ class Suggester:
         index: CaseIndex,
         runbooks: RunbookIndex,
         read_cases: CaseReader,
+        verdicts: VerdictReader | None = None,
     ) -> None:
         if index.fingerprint != encoder.fingerprint:
             raise EncoderMismatch(
@@ -105,6 +117,7 @@ class Suggester:
         self.runbooks = runbooks
         self._intake = intake
         self._read_cases = read_cases
+        self._verdicts = verdicts
 
     def suggest(self, query: Query) -> Suggestion:
         """Answer one ticket.
@@ -137,11 +150,9 @@ class Suggester:
         if query.explain:
             around = self._surroundings(example, near, query.access_groups)
             prediction = explained(self.triage, example, prediction, around)
-        resolved = collapse([case for case in permitted if case.entry.is_resolved])
-        open_cases = collapse([case for case in permitted if not case.entry.is_resolved])[:MAX_RELATED_OPEN]
-        best = resolved[: max(query.top_k, _VOTING_CASES)]
-        cases = self._read_cases([group.best.row_id for group in (*best, *open_cases)])
-        found = [group for group in best if group.best.row_id in cases]
+        listed = self._listed(example.ticket, permitted, max(query.top_k, _VOTING_CASES))
+        cases = self._read_cases([group.shown.row_id for group in (*listed.resolved, *listed.open)])
+        found = [group for group in listed.resolved if group.shown.row_id in cases]
         asked = Asked.of(example, now=now)
         return Suggestion(
             request_id=query.request_id or new_request_id(),
@@ -151,12 +162,13 @@ class Suggester:
             severity=prediction.severity,
             targets=prediction.targets,
             similar_cases=[
-                self._similar_case(asked, group.best, cases, group.duplicates) for group in found[: query.top_k]
+                self._similar_case(asked, group, cases, listed.setbacks.notes(group.shown))
+                for group in found[: query.top_k]
             ],
-            related_open=[_related_open(group.best, cases) for group in open_cases if group.best.row_id in cases],
-            resolutions=self._resolutions([cases[group.best.row_id].case for group in found[: query.top_k]]),
+            related_open=[_related_open(group, cases) for group in listed.open if group.shown.row_id in cases],
+            resolutions=self._resolutions([cases[group.shown.row_id].case for group in found[: query.top_k]]),
             runbooks=self._runbooks(
-                example, [(group.best.relevance, cases[group.best.row_id].case) for group in found]
+                example, [(group.best.relevance, cases[group.shown.row_id].case) for group in found]
             ),
             novel=prediction.novel,
             hidden_count=n_hidden,
@@ -197,13 +209,23 @@ class Suggester:
         """A filter with its labels as cases have them: evened out, and a name that had to be masked as a pseudonym."""
         try:
             ticket = self._intake.prepare_ticket(
-                Ticket(product=where.product, customer=where.customer, language=where.language)
+                Ticket(
+                    product=where.product,
+                    customer=where.customer,
+                    language=where.language,
+                    access_group=where.access_group,
+                )
             )
             category = checked_label(where.category, "category")
         except InvalidTicket as error:
             raise InvalidInput(f"The filter's {error.message}", field=f"filters.{error.field}") from None
         return replace(
-            where, product=ticket.product, customer=ticket.customer, language=ticket.language, category=category
+            where,
+            product=ticket.product,
+            customer=ticket.customer,
+            language=ticket.language,
+            access_group=ticket.access_group,
+            category=category,
         )
 
     def _shown(self, example: Example, visible: CaseFilter, now: float) -> list[RankedCase]:
@@ -218,22 +240,45 @@ class Suggester:
         order = sorted(range(len(pool.candidates)), key=lambda i: (-scores[i], -pool.candidates[i].row_id))
         return [RankedCase(pool.candidates[i], pool.entries[i], float(scores[i]), float(relevance[i])) for i in order]
 
+    def _listed(self, ticket: Ticket, ranked: Sequence[RankedCase], n_resolved: int) -> _Listed:
+        """What is shown of the ranked cases: one entry a problem, in the order in which they are shown."""
+        verdicts = NO_VERDICTS
+        if self._verdicts is not None:
+            own_row = None if ticket.id is None else self.index.row_of(ticket.id, system=self._verdicts.system)
+            verdicts = self._verdicts.read(ticket.id, own_row, [case.entry for case in ranked])
+        resemblance = self.index.resemblance
+        setbacks = Setbacks(ranked, self.ranker, resemblance, verdicts)
+        resolved, open_cases = (
+            collapse(
+                [case for case in ranked if case.entry.is_resolved == is_resolved],
+                resemblance,
+                verdicts=verdicts,
+                failed=setbacks.reasons,
+            )
+            for is_resolved in (True, False)
+        )
+        return _Listed(
+            placed(resolved, resemblance, failed=setbacks.reasons, limit=n_resolved),
+            open_cases[:MAX_RELATED_OPEN],
+            setbacks,
+        )
+
     def _similar_case(
-        self, asked: Asked, ranked: RankedCase, cases: Mapping[int, StoredCase], duplicates: int
+        self, asked: Asked, group: CaseGroup, cases: Mapping[int, StoredCase], notes: Sequence[str]
     ) -> SimilarCase:
-        case = cases[ranked.row_id].case
+        case = cases[group.shown.row_id].case
         return SimilarCase(
             id=case.id,
             subject=case.ticket.subject,
             url=case.outcome.url,
-            relevance=round(ranked.relevance, 4),
-            tier=self.ranker.tier(ranked.relevance) or "possible",
+            relevance=round(group.best.relevance, 4),
+            tier=self.ranker.tier(group.best.relevance) or "possible",
             resolved_at=case.outcome.resolved_at,
             category=case.outcome.category,
             resolution=case.outcome.resolution,
             outcome=case.outcome.outcome,
-            duplicates=duplicates,
-            why=case_reasons(asked, case.ticket, ranked.candidate),
+            duplicates=group.duplicates,
+            why=[*case_reasons(asked, case.ticket, group.shown.candidate), *notes],
         )
 
     def _resolutions(self, cases: Sequence[Case]) -> list[ResolutionAnswer]:
@@ -277,12 +322,13 @@ def _own_id(ticket: Ticket) -> frozenset[str]:
     return frozenset({ticket.id}) if ticket.id is not None else frozenset()
 
 
-def _related_open(ranked: RankedCase, cases: Mapping[int, StoredCase]) -> RelatedOpen:
-    case = cases[ranked.row_id].case
+def _related_open(group: CaseGroup, cases: Mapping[int, StoredCase]) -> RelatedOpen:
+    case = cases[group.shown.row_id].case
     return RelatedOpen(
         id=case.id,
         subject=case.ticket.subject,
         url=case.outcome.url,
-        relevance=round(ranked.relevance, 4),
+        relevance=round(group.best.relevance, 4),
         created_at=case.ticket.created_at,
+        duplicates=group.duplicates,
     )

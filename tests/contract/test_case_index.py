@@ -192,6 +192,20 @@ def test_a_case_alone_scores_as_it_does_among_others(index: CaseIndex, history: 
     alone.close()
 
 
+def test_resemblance_is_of_the_words_and_none_with_what_is_not_held(index: CaseIndex, history: History):
+    history.upsert([case(99, subject=SUBJECTS[1])], masking_rules="1")
+    index.replay(history)
+    rows = [index.row_of(id_) for id_ in ("T-1", "T-99", "T-2")]
+    assert None not in rows
+    same, other_number, other, gone = index.resemblance(rows[0], [*rows, 12_345])
+    assert same == 1.0
+    assert 0.6 < other_number < 1.0
+    assert other < other_number
+    assert gone == 0.0
+    assert index.resemblance(12_345, rows).tolist() == [0.0] * 3
+    assert index.resemblance(rows[0], []).tolist() == []
+
+
 def test_an_empty_index_and_an_empty_query(index: CaseIndex, tmp_path: Path):
     assert len(index.search(query("", ""), CaseFilter())) == 40
     empty = CaseIndex.create(tmp_path / "empty", ENCODER, STATISTICS)
