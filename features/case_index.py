@@ -103,7 +103,8 @@ class CaseIndex:
         self._parts = load(self._new_work_path())
         self._watermark = watermark
         self._n_erased = 0
-        self._n_cleared = 0  # of those erased, how many are in no file any more
+        self._n_cleared = 0  # of those erased, how many are in no dead slot any more
+        self._n_saved = 0  # of those erased, how many the latest snapshot knows of
         self._meanwhile: list[tuple[list[int], CasePage]] | None = None  # taken in since a compaction began
         self._snapshot: Path | None = None  # the one on disk, as long as it says what the index says
         self._lock = ReadWriteLock()  # of the parts: searches read, publishing writes
@@ -176,6 +177,11 @@ class CaseIndex:
     def n_erased(self) -> int:
         """Number of cases erased from this object since it was made."""
         return self._n_erased
+
+    @property
+    def has_erased_on_disk(self) -> bool:
+        """Whether a case was erased since the latest snapshot, which may hold it."""
+        return self._n_saved < self._n_erased
 
     def apply(self, changes: Sequence[Change], vectors: Vectors) -> None:
         """Take in changes: new cases, new versions, erasures. Applying the same ones again changes nothing.
@@ -330,7 +336,7 @@ class CaseIndex:
                 # Not so where a case was erased while the index was compacted; its memory is freed the next time.
                 is_clean = self._n_cleared == self._n_erased
                 frozen, parts = self._parts.freeze(self._new_work_path(), is_clean=is_clean), self._parts
-                watermark, n_cases = self._watermark, len(self._parts.entries)
+                watermark, n_cases, n_erased = self._watermark, len(self._parts.entries), self._n_erased
             path = write_snapshot(
                 self._folder,
                 watermark=watermark,
@@ -339,6 +345,7 @@ class CaseIndex:
                 fill=frozen.write,
             )
             with self._writer:
+                self._n_saved = n_erased
                 if (watermark, parts) == (self._watermark, self._parts):
                     self._snapshot = path
             return path

@@ -115,18 +115,37 @@ def test_what_comes_while_a_release_is_loaded_is_in_its_first_answer(workspace, 
     assert index.row_of("T-3") is None
 
 
-def test_an_index_of_the_encoder_before_keeps_nothing_of_what_was_erased(workspace, kit, follower):
+@pytest.mark.parametrize("erased", ["before", "meanwhile", "never"])
+def test_an_index_of_the_encoder_before_stays_for_a_rollback_unless_it_holds_what_was_erased(
+    workspace, kit, follower, erased: str
+):
     (before,) = workspace.index_dir.glob("*/snapshot-*")
-    follower._history.erase("T-3")
-    follower._live.index.replay(follower._history)  # and no snapshot since
+    if erased == "before":
+        follower._history.erase("T-3")
+        follower._live.index.replay(follower._history)  # and no snapshot since
     kit.make_release(workspace, "r2", dimension=96)
     point_current(workspace.releases_dir, "r2")
-    take_over(follower)
+    take_over(follower, lambda: follower._history.erase("T-3") if erased == "meanwhile" else None)
+    follower._follow_history()
     follower._retired = [(0.0, parts) for _, parts in follower._retired]
     follower._close_retired()
-    assert not before.exists()
-    (kept,) = workspace.index_dir.glob("*/snapshot-*")
-    assert kept.parent.name == HashingEncoder(96).fingerprint
+    kept = {path.parent.name for path in workspace.index_dir.glob("*/snapshot-*")}
+    assert kept == {HashingEncoder(96).fingerprint} | ({before.parent.name} if erased == "never" else set())
+
+
+def test_a_release_that_fails_to_load_leaves_nothing_of_what_was_erased_meanwhile(workspace, kit, follower):
+    other = workspace.index_dir / "another" / "snapshot-000001-30-0badcafe"
+    damage(kit.make_release(workspace, "r2", dimension=96))
+    point_current(workspace.releases_dir, "r2")
+
+    def erase() -> None:
+        follower._history.erase("T-3")
+        follower._follow_history()
+        other.mkdir(parents=True)
+
+    take_over(follower, erase)
+    assert follower.details()["refused"]["release"] == "r2"
+    assert not other.exists()
 
 
 def test_an_index_of_another_encoder_is_refused_by_the_suggester(workspace, follower):
