@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,20 +23,13 @@ from features.case_search import POOL, Candidate, CaseQuery, Scope, find_candida
 from features.encoder import Encoder
 from features.errors import EncoderMismatch, IndexDamaged
 from features.forward import LexicalQuery
-from features.index_check import IndexReport, check_index, sampled_recall
+from features.index_check import IndexReport, check_index
 from features.index_parts import CasePage, IndexParts
+from features.index_stats import IndexStats, index_stats
 from features.lexical import ANALYZER_VERSION, LexicalStatistics, document_terms
 from features.past_record import Who
 from features.rwlock import ReadWriteLock
-from features.snapshot import (
-    MadeWith,
-    WorkFolder,
-    check_snapshot,
-    snapshot_bytes,
-    snapshot_watermark,
-    snapshots,
-    write_snapshot,
-)
+from features.snapshot import MadeWith, WorkFolder, check_snapshot, snapshots, write_snapshot
 from features.text import RULES_VERSION, model_text
 from features.ticket import Ticket
 from features.vectors import embed_cases
@@ -52,31 +45,6 @@ Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class IndexStats:
-    """The state of an index.
-
-    Attributes
-    ----------
-    n_bytes : mapping of str to int
-        By part, of memory, and of disk for ``fulltext`` and ``snapshot``.
-    recall_at_10 : float or None
-        See :func:`features.index_check.sampled_recall`.
-    snapshot, snapshot_watermark : str and int, or None
-        Name and watermark of the latest on disk; None where there is none, or it cannot be read.
-    """
-
-    watermark: int
-    n_cases: int
-    n_resolved: int
-    n_dead_slots: int
-    n_segments: int
-    n_bytes: Mapping[str, int]
-    recall_at_10: float | None
-    snapshot: str | None
-    snapshot_watermark: int | None
 
 
 class CaseIndex:
@@ -392,23 +360,7 @@ class CaseIndex:
     def stats(self) -> IndexStats:
         """Counts, sizes and recall; changes wait meanwhile."""
         with self._writer:
-            parts, latest = self._parts, next(iter(snapshots(self._folder)), None)
-            return IndexStats(
-                watermark=self._watermark,
-                n_cases=len(parts.entries),
-                n_resolved=int(parts.entries.mask(CaseFilter(is_resolved=True)).sum()),
-                n_dead_slots=parts.entries.n_slots - len(parts.entries),
-                n_segments=parts.fulltext.n_segments,
-                n_bytes={
-                    "dense": parts.dense.n_bytes,
-                    "forward": parts.forward.n_bytes,
-                    "fulltext": parts.fulltext.n_bytes,
-                    "snapshot": 0 if latest is None else snapshot_bytes(latest),
-                },
-                recall_at_10=sampled_recall(parts.dense, k=10),
-                snapshot=None if latest is None else latest.name,
-                snapshot_watermark=None if latest is None else snapshot_watermark(latest),
-            )
+            return index_stats(self._parts, self._watermark, self._folder)
 
     def close(self) -> None:
         """Stop the index and remove its private folder; snapshots stay."""

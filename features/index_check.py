@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.case_entries import CaseEntries
-from features.dense import DenseIndex
 from features.encoder import Encoder
 from features.index_parts import CasePage, IndexParts, fulltext_documents
+from features.index_stats import evenly
 from features.lexical import DocumentTerms
 from features.snapshot import damage, snapshots
 from features.text import RULES_VERSION, model_text
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 Ids = NDArray[np.int64]
 
 _PAGE = 1_000
-_BLOCK = 10_000
 _SAMPLE = 200
-_SAME = 1e-3  # two cosines in half precision
 _MIN_COSINE = 0.999  # half precision is off by less
 
 
@@ -73,45 +71,11 @@ def check_index(parts: IndexParts, watermark: int, folder: Path, history: Histor
     return IndexReport(watermark, last_change, len(parts.entries), len(truth), tuple(problems))
 
 
-def sampled_recall(dense: DenseIndex, *, k: int = 10, n_queries: int = 100) -> float | None:
-    """Share of the k nearest of some of the vectors that a search finds, against comparing with every vector.
-
-    Parameters
-    ----------
-    n_queries : int
-        Vectors of the index itself, evenly spaced by their rows.
-
-    Returns
-    -------
-    float or None
-        0 to 1; None for an empty index.
-    """
-    rows = dense.ids
-    if len(rows) == 0:
-        return None
-    queries = dense.reconstruct(_evenly(rows, n_queries))
-    k = min(k, len(rows))
-    best = np.full((len(queries), k), -np.inf, dtype=np.float32)
-    for start in range(0, len(rows), _BLOCK):
-        cosines = queries @ dense.reconstruct(rows[start : start + _BLOCK]).T
-        best = -np.sort(-np.hstack([best, cosines]), axis=1)[:, :k]
-    # Equally near vectors may stand for each other, and half precision makes some so.
-    found = [
-        np.sum(dense.reconstruct(dense.search(query, k)[0]) @ query >= worst - _SAME)
-        for query, worst in zip(queries, best[:, -1], strict=True)
-    ]
-    return float(np.sum(found) / (len(queries) * k))
-
-
 def _sample(parts: IndexParts, history: History) -> dict[int, StoredCase]:
     """Some cases that the index has in the version that the history has, by row."""
-    rows = _evenly(parts.entries.row_ids, _SAMPLE)
+    rows = evenly(parts.entries.row_ids, _SAMPLE)
     current = parts.entries.changes()
     return {row: case for row, case in history.cases(rows.tolist()).items() if current.get(row) == case.change}
-
-
-def _evenly(rows: Ids, n: int) -> Ids:
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64))]
 
 
 def _disagreements(parts: IndexParts) -> Iterator[str]:

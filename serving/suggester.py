@@ -24,18 +24,17 @@ from features.intake_checks import checked_label
 from features.runbook_index import RunbookIndex
 from features.text import model_text
 from features.ticket import Case, LinkType, Ticket
-from serving.collapse import CaseGroup, collapse, placed
-from serving.efficacy import Setbacks
+from serving.collapse import CaseGroup
 from serving.explain import Surroundings, explained
+from serving.listing import Listing
 from serving.near_cases import NearCases, may_see
 from serving.ranking import MAX_CANDIDATES, Pool, Ranker
 from serving.reasons import Asked, case_reasons
 from serving.resolutions import ResolvedNote, resolutions
 from serving.schemas import RelatedOpen, ResolutionAnswer, RunbookAnswer, SimilarCase, Suggestion
 from serving.triage import Prediction, Triage
-from serving.verdicts import NO_VERDICTS, VerdictReader
+from serving.verdicts import VerdictReader
 
-MAX_RELATED_OPEN = 5
 MAX_RUNBOOKS = 3
 # Runbooks are voted for by the links of the best cases; further ones say little of this ticket.
 _VOTING_CASES = 10
@@ -73,15 +72,6 @@ class RankedCase:
         return self.candidate.row_id
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """What is shown: groups of resolved and of open cases, and which fixes did not hold."""
-
-    resolved: Sequence[CaseGroup]
-    open: Sequence[CaseGroup]
-    setbacks: Setbacks
-
-
 class Suggester:
     """A release, the indexes and the way to read cases, as one object. Safe to call from several threads.
 
@@ -117,7 +107,7 @@ class Suggester:
         self.runbooks = runbooks
         self._intake = intake
         self._read_cases = read_cases
-        self._verdicts = verdicts
+        self._listing = Listing(index, ranker, verdicts)
 
     def suggest(self, query: Query) -> Suggestion:
         """Answer one ticket.
@@ -150,7 +140,7 @@ class Suggester:
         if query.explain:
             around = self._surroundings(example, near, query.access_groups)
             prediction = explained(self.triage, example, prediction, around)
-        listed = self._listed(example.ticket, permitted, max(query.top_k, _VOTING_CASES))
+        listed = self._listing.list(example.ticket, permitted, n_resolved=max(query.top_k, _VOTING_CASES))
         cases = self._read_cases([group.shown.row_id for group in (*listed.resolved, *listed.open)])
         found = [group for group in listed.resolved if group.shown.row_id in cases]
         asked = Asked.of(example, now=now)
@@ -239,29 +229,6 @@ class Suggester:
         scores, relevance = self.ranker.score(pool.matrix), self.ranker.relevance(pool.matrix)
         order = sorted(range(len(pool.candidates)), key=lambda i: (-scores[i], -pool.candidates[i].row_id))
         return [RankedCase(pool.candidates[i], pool.entries[i], float(scores[i]), float(relevance[i])) for i in order]
-
-    def _listed(self, ticket: Ticket, ranked: Sequence[RankedCase], n_resolved: int) -> _Listed:
-        """What is shown of the ranked cases: one entry a problem, in the order in which they are shown."""
-        verdicts = NO_VERDICTS
-        if self._verdicts is not None:
-            own_row = None if ticket.id is None else self.index.row_of(ticket.id, system=self._verdicts.system)
-            verdicts = self._verdicts.read(ticket.id, own_row, [case.entry for case in ranked])
-        resemblance = self.index.resemblance
-        setbacks = Setbacks(ranked, self.ranker, resemblance, verdicts)
-        resolved, open_cases = (
-            collapse(
-                [case for case in ranked if case.entry.is_resolved == is_resolved],
-                resemblance,
-                verdicts=verdicts,
-                failed=setbacks.reasons,
-            )
-            for is_resolved in (True, False)
-        )
-        return _Listed(
-            placed(resolved, resemblance, failed=setbacks.reasons, limit=n_resolved),
-            open_cases[:MAX_RELATED_OPEN],
-            setbacks,
-        )
 
     def _similar_case(
         self, asked: Asked, group: CaseGroup, cases: Mapping[int, StoredCase], notes: Sequence[str]

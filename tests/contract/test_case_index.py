@@ -20,7 +20,7 @@ from features.encoder import HashingEncoder
 from features.errors import EncoderMismatch
 from features.forward import ForwardIndex
 from features.history import History
-from features.index_check import sampled_recall
+from features.index_stats import sampled_recall
 from features.lexical import LexicalStatistics, document_terms
 from features.snapshot import MANIFEST, snapshots
 from features.text import model_text
