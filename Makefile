@@ -1,5 +1,6 @@
 # make demo          from nothing to a served suggestion (ONCE=1: stop the service afterwards)
 # make test          the tests, with their own set-up
+# make crash         kills a process that writes the index, 200 times at random moments, and looks at what is left
 # make venv          just the environment, .venv, with the command `precedent` and every extra
 # make check         linters, types and import contracts
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -7,13 +8,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test venv check clean
+.PHONY: demo test crash venv check clean
 
 demo: venv
 	@$(BIN)/precedent demo $(if $(filter-out 0 no false,$(ONCE)),--once)
 
 test: venv
 	@$(BIN)/python -m pytest
+
+crash: venv
+	@PRECEDENT_CRASH_KILLS=200 $(BIN)/python -m pytest tests/contract/test_case_index_crash.py
 
 venv: $(INSTALLED)
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.common import json_option, print_json, settings_of, workspace_option
+from cli.common import counting, json_option, print_json, progress, settings_of, workspace_option
 
 if TYPE_CHECKING:
-    from serving.assemble import Workspace
+    from features.case_index import IndexStats
+    from features.index_check import IndexReport
+    from serving.assemble import OpenIndex
+
+_PARTS = {
+    "dense": "vectors, in memory",
+    "dense_on_disk": "vectors, on disk",
+    "forward": "terms, in memory",
+    "fulltext": "inverted index, on disk",
+    "snapshot": "snapshot, on disk",
+}
 
 
 @click.group("index")
@@ -25,74 +34,74 @@ def index_group() -> None:
 @workspace_option
 @json_option
 def stats(workspace: Path | None, as_json: bool) -> None:
-    """Size, memory, watermark, and the kind of the vectors' index."""
-    with _opened(workspace) as opened:
-        found = opened.parts.index.stats()
+    """Size, memory, watermark, and the kind of the vectors' index with its recall, on a sample."""
+    from serving.assemble import open_index
+
+    with closing(open_index(settings_of(workspace))) as opened:
+        _replay(opened)
+        found = opened.index.stats()
         last_change = opened.history.last_change()
     if as_json:
-        print_json(
-            {
-                "watermark": found.watermark,
-                "last_change": last_change,
-                "n_cases": found.n_cases,
-                "n_resolved": found.n_resolved,
-                "n_dead_slots": found.n_dead_slots,
-                "n_segments": found.n_segments,
-                "kind": found.kind,
-                "dense_bytes_a_case": found.dense_bytes_a_case,
-                "n_bytes": dict(found.n_bytes),
-                "snapshot": found.snapshot,
-            }
-        )
+        print_json({**asdict(found), "dense_bytes_a_case": found.dense_bytes_a_case, "last_change": last_change})
         return
-    click.echo(
+    for line in _stats_lines(found, last_change):
+        click.echo(line)
+
+
+def _stats_lines(found: IndexStats, last_change: int) -> list[str]:
+    lines = [
         f"{found.n_cases:,} cases, {found.n_resolved:,} of them resolved; at change {found.watermark} of {last_change}"
-    )
-    for name, size in found.n_bytes.items():
-        click.echo(f"  {name:13} {size / 1e6:8.1f} MB")
-    click.echo(f"  vectors of kind {found.kind}, {found.dense_bytes_a_case:.0f} bytes of memory a case")
-    click.echo(
-        f"  {found.n_dead_slots:,} dead slots, {found.n_segments} text segments, snapshot {found.snapshot or 'none'}"
-    )
+    ]
+    lines += [f"  {size / 1e6:8.1f} MB  {_PARTS.get(name, name)}" for name, size in found.n_bytes.items()]
+    recall = _recall(found.recall_at_10)
+    lines.append(f"  vectors of kind {found.kind}, {found.dense_bytes_a_case:.0f} bytes of memory a case{recall}")
+    lines.append(f"  {found.n_dead_slots:,} dead slots, {found.n_segments} text segments")
+    if found.snapshot is None:
+        lines.append("  no snapshot: the next start takes every case in anew; 'precedent index rebuild' writes one")
+    else:
+        lines.append(f"  snapshot {found.snapshot}, at change {found.snapshot_watermark}")
+    return lines
 
 
 @index_group.command()
 @workspace_option
 @json_option
 def verify(workspace: Path | None, as_json: bool) -> int:
-    """Hold the index against the history, the snapshots against their hashes, and searches against exact ones.
+    """Hold the index on disk against history and hashes, and its searches against exact ones, on a sample.
 
-    Exits 1 on a problem.
+    Changes nothing; exits 1 on a problem.
     """
     from features.index_check import damaged_snapshots
+    from serving.assemble import open_index
 
-    # Looked at first: opening passes over a damaged snapshot and replaces it.
-    folders = sorted(settings_of(workspace).index_dir.glob("*"))
-    damaged = [problem for folder in folders for problem in damaged_snapshots(folder)]
-    with _opened(workspace) as opened:
-        report = opened.parts.index.verify(opened.history)
-    report = replace(report, problems=(*damaged, *report.problems))
+    settings = settings_of(workspace)
+    with closing(open_index(settings)) as opened:
+        report = opened.index.verify(opened.history)
+        others = [folder for folder in sorted(settings.index_dir.glob("*")) if folder != opened.index.folder]
+    problems = [*report.problems, *(problem for folder in others for problem in damaged_snapshots(folder))]
     if as_json:
-        print_json(
-            {
-                "sound": report.is_sound,
-                "n_cases": report.n_cases,
-                "n_history": report.n_history,
-                "watermark": report.watermark,
-                "last_change": report.last_change,
-                "kind": report.kind,
-                "recall_at_10": report.recall_at_10,
-                "problems": report.problems,
-            }
-        )
-    elif report.is_sound:
-        click.echo(f"Sound: {report.n_cases:,} cases in the index and in the history, at change {report.watermark}.")
-        click.echo(f"Vectors of kind {report.kind}: recall@10 {report.recall_at_10:.3f} against exact search.")
+        print_json({**asdict(report), "problems": problems, "sound": not problems})
     else:
-        for problem in report.problems:
-            click.echo(problem)
-        click.echo("Mend it with 'precedent index rebuild'.")
-    return int(not report.is_sound)
+        for line in problems or _sound(report):
+            click.echo(line)
+        if problems:
+            click.echo("Mend it with 'precedent index rebuild', and then restart the service if one runs.")
+    return int(bool(problems))
+
+
+def _recall(recall_at_10: float | None) -> str:
+    return "" if recall_at_10 is None else f", recall@10 {recall_at_10:.3f} against exact search on a sample"
+
+
+def _sound(report: IndexReport) -> list[str]:
+    if report.n_cases == 0 < report.n_history:
+        return ["There is no snapshot to verify; 'precedent index rebuild' writes one, and so does the next start."]
+    behind = report.last_change - report.watermark
+    to_come = f"; later changes, which every start takes in: {behind:,}" if behind else ""
+    return [
+        f"Sound: {report.n_cases:,} cases, as in the history at change {report.watermark}{to_come}.",
+        f"Vectors of kind {report.kind}{_recall(report.recall_at_10)}.",
+    ]
 
 
 @index_group.command()
@@ -100,17 +109,14 @@ def verify(workspace: Path | None, as_json: bool) -> int:
 @json_option
 def rebuild(workspace: Path | None, as_json: bool) -> None:
     """Build the index afresh from the history; vectors that are known are not embedded again."""
-    from features.case_index import CaseIndex
+    from features.snapshot import remove_damaged_snapshots
+    from serving.assemble import open_index
 
-    with _opened(workspace) as opened:
-        parts = opened.parts
-        fresh = CaseIndex.create(parts.index.folder, parts.encoder, parts.statistics)
-        try:
-            fresh.replay(opened.history)
-            path = fresh.snapshot()
-            n_cases = len(fresh)
-        finally:
-            fresh.close()
+    settings = settings_of(workspace)
+    with closing(open_index(settings, is_empty=True)) as opened:
+        _replay(opened)
+        path, n_cases = opened.index.snapshot(), len(opened.index)
+    remove_damaged_snapshots(settings.index_dir)
     _tell("Rebuilt", n_cases, path, as_json)
 
 
@@ -119,12 +125,18 @@ def rebuild(workspace: Path | None, as_json: bool) -> None:
 @json_option
 def compact(workspace: Path | None, as_json: bool) -> None:
     """Leave behind what changes and erasures have left, and write a snapshot."""
-    with _opened(workspace) as opened:
-        index = opened.parts.index
-        index.compact()
-        path = index.snapshot()
-        n_cases = len(index)
+    from serving.assemble import open_index
+
+    with closing(open_index(settings_of(workspace))) as opened:
+        _replay(opened)
+        opened.index.compact()
+        path, n_cases = opened.index.snapshot(), len(opened.index)
     _tell("Compacted", n_cases, path, as_json)
+
+
+def _replay(opened: OpenIndex) -> None:
+    with progress("Taking in changes") as update:
+        opened.index.replay(opened.history, counting(update))
 
 
 def _tell(done: str, n_cases: int, path: Path, as_json: bool) -> None:
@@ -132,14 +144,3 @@ def _tell(done: str, n_cases: int, path: Path, as_json: bool) -> None:
         print_json({"n_cases": n_cases, "snapshot": path.name})
     else:
         click.echo(f"{done}: {n_cases:,} cases, snapshot {path.name}.")
-
-
-@contextmanager
-def _opened(workspace: Path | None) -> Iterator[Workspace]:
-    from serving.assemble import assemble
-
-    opened = assemble(settings_of(workspace))
-    try:
-        yield opened
-    finally:
-        opened.close()

@@ -101,7 +101,8 @@ def _case(case: SimilarCase) -> Iterator[str]:
 
 
 def _related(item: RelatedOpen) -> str:
-    end = f"  (like this one: {item.relevance:.0%})"
+    more = f"; {_count(item.duplicates, 'ticket')} more of it" if item.duplicates else ""
+    end = f"  (like this one: {item.relevance:.0%}{more})"
     return _shortened(f"  {item.id}  {_one_line(item.subject)}", _WIDTH - len(end)) + end
 
 

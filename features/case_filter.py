@@ -22,8 +22,10 @@ class CaseFilter:
         Bounds of the time of creation, both inclusive.
     created_before : aware datetime or None
         Strict bound of the time of creation. A case without a time of creation passes none of the three bounds.
+    access_group : str or None
+        Only cases of this group.
     access_groups : frozenset of str or None
-        Cases of these groups, and those of no group; None sees all.
+        What may be seen: cases of these groups, and those of no group; None sees all.
     exclude_ids : frozenset of str
         Ids, as the ticketing systems give them, never to return.
     is_resolved : bool or None
@@ -34,6 +36,7 @@ class CaseFilter:
     category: str | None = None
     customer: str | None = None
     language: str | None = None
+    access_group: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     created_before: datetime | None = None
@@ -49,6 +52,7 @@ class CaseFilter:
             "category": self.category,
             "customer": self.customer,
             "language": self.language,
+            "access_group": self.access_group,
         }
         return {name: value for name, value in wanted.items() if value is not None}
 

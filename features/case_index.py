@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from features.case_entries import CaseEntry
 from features.case_filter import CaseFilter
 from features.case_search import POOL, Candidate, CaseQuery, Scope, find_candidates
-from features.dense import DenseLimits, Kind
+from features.dense import DenseLimits
 from features.dense_kinds import is_worn
 from features.encoder import Encoder
 from features.errors import EncoderMismatch, IndexDamaged
 from features.forward import LexicalQuery
 from features.index_check import IndexReport, check_index
 from features.index_parts import CasePage, IndexParts
+from features.index_stats import IndexStats, index_stats
 from features.lexical import ANALYZER_VERSION, LexicalStatistics
 from features.past_record import Who
 from features.rwlock import ReadWriteLock
@@ -47,25 +48,6 @@ Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class IndexStats:
-    """The state of an index; ``n_bytes`` by part, of memory, and of disk for ``fulltext`` and ``dense_on_disk``."""
-
-    watermark: int
-    kind: Kind
-    n_cases: int
-    n_resolved: int
-    n_dead_slots: int
-    n_segments: int
-    n_bytes: Mapping[str, int]
-    snapshot: str | None
-
-    @property
-    def dense_bytes_a_case(self) -> float:
-        """Memory of a case's vector; 0 where there are no cases."""
-        return self.n_bytes["dense"] / self.n_cases if self.n_cases else 0.0
 
 
 class CaseIndex:
@@ -95,7 +77,8 @@ class CaseIndex:
         self._parts = load(self._new_work_path())
         self._watermark = watermark
         self._n_erased = 0
-        self._n_cleared = 0  # of those erased, how many are in no file any more
+        self._n_cleared = 0  # of those erased, how many are in no dead slot any more
+        self._n_saved = 0  # of those erased, how many the latest snapshot knows of
         self._meanwhile: list[tuple[list[int], CasePage]] | None = None  # taken in since a compaction began
         self._snapshot: Path | None = None  # the one on disk, as long as it says what the index says
         self._lock = ReadWriteLock()  # of the parts: searches read, publishing writes
@@ -177,9 +160,19 @@ class CaseIndex:
         return self._folder
 
     @property
+    def fingerprint(self) -> str:
+        """The encoder's, of whose vectors alone it is."""
+        return self._encoder.fingerprint
+
+    @property
     def n_erased(self) -> int:
         """Number of erasures taken in since this object was made, of cases that it never held too."""
         return self._n_erased
+
+    @property
+    def has_erased_on_disk(self) -> bool:
+        """Whether a case was erased since the latest snapshot, which may hold it."""
+        return self._n_saved < self._n_erased
 
     def apply(self, changes: Sequence[Change], vectors: Vectors) -> None:
         """Take in changes: new cases, new versions, erasures. Applying the same ones again changes nothing.
@@ -291,6 +284,22 @@ class CaseIndex:
         with self._lock.read():
             return self._parts.entries.entries(row_ids)
 
+    def resemblance(self, row_id: int, others: Sequence[int]) -> NDArray[np.float64]:
+        """Compare the words of a case with those of others; see :meth:`ForwardIndex.resemblance`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_others,), 0 to 1
+            0 for a row that is not held.
+        """
+        with self._lock.read():
+            own, *slots = self._parts.entries.slots(np.array([row_id, *others], dtype=np.int64))
+            found = np.array(slots, dtype=np.int64)
+            result = np.zeros(len(found))
+            if own >= 0:
+                result[found >= 0] = self._parts.forward.resemblance(int(own), found[found >= 0])
+        return result
+
     def record(self, ticket: Ticket, *, at: float) -> NDArray[np.float64]:
         """The past record of a ticket's reporter, customer and product, without the ticket itself.
 
@@ -311,8 +320,8 @@ class CaseIndex:
     def snapshot(self) -> Path:
         """Write the index to disk, unless its latest snapshot is current, and remove older snapshots.
 
-        What was erased before is cleared out of every file first, and vectors that have outgrown their kind of index
-        get another one. Changes go on meanwhile.
+        What was erased is in none of its files, whenever it was erased, and vectors that have outgrown their kind of
+        index get another one. Changes go on meanwhile.
         """
         with self._upkeep:
             if self._n_cleared < self._n_erased or is_worn(self._parts.dense, self._limits):
@@ -320,8 +329,10 @@ class CaseIndex:
             with self._writer:
                 if self._snapshot is not None and self._snapshot.is_dir():
                     return self._snapshot
-                frozen, parts = self._parts.freeze(self._new_work_path()), self._parts
-                watermark, n_cases = self._watermark, len(self._parts.entries)
+                # Not so where a case was erased while the index was compacted; its memory is freed the next time.
+                is_clean = self._n_cleared == self._n_erased
+                frozen, parts = self._parts.freeze(self._new_work_path(), is_clean=is_clean), self._parts
+                watermark, n_cases, n_erased = self._watermark, len(self._parts.entries), self._n_erased
             path = write_snapshot(
                 self._folder,
                 watermark=watermark,
@@ -330,6 +341,7 @@ class CaseIndex:
                 fill=frozen.write,
             )
             with self._writer:
+                self._n_saved = n_erased
                 if (watermark, parts) == (self._watermark, self._parts):
                     self._snapshot = path
             return path
@@ -374,24 +386,9 @@ class CaseIndex:
             return check_index(self._parts, self._watermark, self._folder, history, self._encoder)
 
     def stats(self) -> IndexStats:
-        """Counts and sizes."""
+        """Counts, sizes and recall; changes wait meanwhile."""
         with self._writer:
-            parts, latest = self._parts, next(iter(snapshots(self._folder)), None)
-            return IndexStats(
-                watermark=self._watermark,
-                n_cases=len(parts.entries),
-                n_resolved=int(parts.entries.mask(CaseFilter(is_resolved=True)).sum()),
-                n_dead_slots=parts.entries.n_slots - len(parts.entries),
-                n_segments=parts.fulltext.n_segments,
-                kind=parts.dense.kind,
-                n_bytes={
-                    "dense": parts.dense.n_bytes,
-                    "dense_on_disk": parts.dense.n_bytes_on_disk,
-                    "forward": parts.forward.n_bytes,
-                    "fulltext": parts.fulltext.n_bytes,
-                },
-                snapshot=None if latest is None else latest.name,
-            )
+            return index_stats(self._parts, self._watermark, self._folder)
 
     def close(self) -> None:
         """Stop the index and remove its private folder; snapshots stay."""

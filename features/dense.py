@@ -207,8 +207,17 @@ class DenseIndex(Protocol):
         """
         ...
 
-    def freeze(self, folder: Path) -> FrozenVectors:
-        """Take a copy; ``folder``, which is there, may hold files of it until it is written."""
+    def freeze(self, folder: Path, *, is_clean: bool) -> FrozenVectors:
+        """Take a copy.
+
+        Parameters
+        ----------
+        folder : Path
+            An empty one, which may hold files of the copy until it is written.
+        is_clean : bool
+            Whether nothing was removed that must not be kept; otherwise only live vectors are written, and it takes
+            longer.
+        """
         ...
 
 

@@ -145,8 +145,8 @@ class ExactIndex:
         ids: Ids = faiss.vector_to_array(self._index.id_map)
         return ids
 
-    def freeze(self, folder: Path) -> ExactIndex:  # noqa: ARG002
-        """Copy the index; no file is needed."""
+    def freeze(self, folder: Path, *, is_clean: bool) -> ExactIndex:  # noqa: ARG002
+        """Copy the index; no file is needed, and it holds nothing of what was removed."""
         other = ExactIndex.__new__(ExactIndex)
         other._index = faiss.clone_index(self._index)
         other._is_held = self._is_held.copy()

@@ -205,16 +205,15 @@ class IvfIndex:
         """Write every vector to a new file, in the order of the rows, so that each is read once and in turn."""
         ids = self.ids
         ids = ids[np.argsort(self._position[ids])]
-        with path.open("wb") as file:
-            for _, rows in self._rows.blocks(self._position[ids].astype(np.int64)):
-                file.write(rows.tobytes())
+        self._rows.write(self._position[ids].astype(np.int64), path)
         return ids
 
-    def freeze(self, folder: Path) -> FrozenIvf:
+    def freeze(self, folder: Path, *, is_clean: bool) -> FrozenIvf:
         """Copy the codes; the base file is linked into the folder, and the tail that is there now never changes."""
         ids = self.ids
         self._rows.link_base(folder)
-        return FrozenIvf(self.copy_lists(), np.stack([ids, self._position[ids]]), self._rows.tail, folder)
+        where = np.stack([ids, self._position[ids]])
+        return FrozenIvf(self.copy_lists(), where, self._rows.tail, folder, is_clean)
 
     def _candidates(self, vector: Vectors, k: int, allowed: Ids | None) -> Ids:
         """Find the k best by their codes in the nearest lists, or take all that a selective filter lets through."""
@@ -250,20 +249,35 @@ class IvfIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrozenIvf:
-    """An index as it was at a moment; ``where`` is its ids over their positions, shape (2, n)."""
+    """An index as it was at a moment; ``where`` is its ids over their positions, shape (2, n).
+
+    Rows that no position points to are left out where the copy is not clean.
+    """
 
     lists: Any
     where: NDArray[np.int64]
-    tail: NDArray[np.float16]
+    tail: Halves
     folder: Path
+    is_clean: bool
 
     def write(self, folder: Path) -> None:
         """Put the files into a folder of the same file system."""
         faiss.write_index(self.lists, str(folder / DENSE_FILE))
-        np.save(folder / POSITIONS_FILE, self.where, allow_pickle=False)
-        self.tail.tofile(folder / TAIL_FILE)
+        self.tail.tofile(self.folder / TAIL_FILE)
+        where = self.where if self.is_clean else self._write_live_rows(folder)
+        np.save(folder / POSITIONS_FILE, where, allow_pickle=False)
         for path in self.folder.iterdir():
-            path.rename(folder / path.name)
+            if self.is_clean:
+                path.rename(folder / path.name)
+            else:
+                path.unlink()
+
+    def _write_live_rows(self, folder: Path) -> NDArray[np.int64]:
+        """Write a base file of what is live, in the order in which it lay, and an empty tail."""
+        ids, positions = self.where[:, np.argsort(self.where[1])]
+        VectorRows(self.folder, int(self.lists.d)).write(positions, folder / BASE_FILE)
+        (folder / TAIL_FILE).touch()
+        return np.stack([ids, np.arange(len(ids))])
 
 
 def nearest_rows(rows: Halves, vector: Vectors, k: int) -> tuple[Ids, Vectors]:

@@ -67,11 +67,16 @@ def link_file(source: Path, target: Path) -> str:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, *, within: Path | None = None) -> Iterator[Path]:
     """Fill a folder under a temporary name; it takes its own name when the block ends without an error.
 
     Every file is synced before the rename. A process killed in the block leaves only a folder whose name begins with
     ``.tmp-``, which the next call for the same path removes.
+
+    Parameters
+    ----------
+    within : Path, optional
+        Folder of the same file system for the temporary one; beside ``path`` where it is not given.
 
     Raises
     ------
@@ -80,7 +85,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
-    tmp = path.parent / f"{_TMP_PREFIX}{path.name}.{os.getpid()}"
+    tmp = (within or path.parent) / f"{_TMP_PREFIX}{path.name}.{os.getpid()}"
     tmp.mkdir()
     try:
         yield tmp

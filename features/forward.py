@@ -177,6 +177,30 @@ class ForwardIndex:
             rarest_shared=rarest / (_N_RAREST * query.statistics.highest_idf),
         )
 
+    def resemblance(self, slot: int, slots: Slots) -> Scores:
+        """Compare the whole text of one slot with those of others: terms in both, over terms in either.
+
+        Each term counts as often as it occurs (Jaccard's index of two bags), so 1 is the same words in any order.
+
+        Parameters
+        ----------
+        slot : int
+        slots : ndarray of int64, shape (n,)
+
+        Returns
+        -------
+        ndarray of float64, shape (n,), 0 to 1
+
+        Examples
+        --------
+        >>> from features.lexical import document_terms
+        >>> index = ForwardIndex()
+        >>> index.extend([document_terms("login fails", body) for body in ("again today", "today again", "since May")])
+        >>> index.resemblance(0, np.array([0, 1, 2])).round(2).tolist()
+        [1.0, 1.0, 0.33]
+        """
+        return self._bags["text"].resemblance(slot, slots)
+
     def take(self, slots: Slots) -> dict[str, NDArray[Any]]:
         """Copy the terms of slots, in their order, as arrays that make a new index."""
         return {f"{field}_{name}": array for field in FIELDS for name, array in self._bags[field].take(slots).items()}
@@ -230,6 +254,18 @@ class _Bags:
         """Terms of slots, and for each the index into ``slots`` it belongs to."""
         where, owners = self._positions(slots)
         return self._arrays["hashes"].values[where], owners
+
+    def resemblance(self, slot: int, slots: Slots) -> Scores:
+        own = self.bag(slot)
+        if own.length == 0 or len(slots) == 0:
+            return np.zeros(len(slots))
+        where, owners = self._positions(slots)
+        hashes, counts = self._arrays["hashes"].values[where], self._arrays["counts"].values[where]
+        at = np.minimum(np.searchsorted(own.hashes, hashes), len(own.hashes) - 1)
+        is_shared = own.hashes[at] == hashes
+        both = np.minimum(counts[is_shared], own.counts[at[is_shared]])
+        shared = np.bincount(owners[is_shared], weights=both, minlength=len(slots))
+        return np.asarray(shared / (own.length + self._arrays["lengths"].values[slots] - shared), dtype=np.float64)
 
     def scores(self, query: FieldQuery, slots: Slots) -> Scores:
         if query.self_score <= 0.0 or len(slots) == 0:

@@ -89,6 +89,14 @@ class FullTextIndex:
         return int(self._searcher.num_docs)
 
     @property
+    def row_ids(self) -> Ids:
+        """Every row that searches can find, ascending."""
+        searcher = self._searcher
+        hits = searcher.search(tantivy.Query.all_query(), max(len(self), 1), count=False).hits
+        rows = searcher.fast_field_values("row", [address for _, address in hits])
+        return np.sort(np.array(rows, dtype=np.int64))
+
+    @property
     def n_segments(self) -> int:
         """Number of parts on disk; tantivy merges them by itself."""
         return int(self._searcher.num_segments)
@@ -160,6 +168,17 @@ class FullTextIndex:
         hits = searcher.search(tantivy.Query.boolean_query(wanted), k, count=False).hits
         rows = searcher.fast_field_values("row", [address for _, address in hits])
         return np.array(rows, dtype=np.int64)
+
+    def holds(self, document: FullTextDocument) -> bool:
+        """Whether a case is there with these facts and, of its terms, the first of subject and text."""
+        terms = [
+            self._term(field, word)
+            for field, bag in (("subject", document.terms.subject), ("text", document.terms.text))
+            for word in sorted(set(_hex(bag).split()))[:MAX_QUERY_TERMS]
+        ]
+        facts = [self._term("facts", fact) for fact in _facts(document)]
+        must = [(tantivy.Occur.Must, clause) for clause in (self._term("row", document.row_id), *terms, *facts)]
+        return bool(self._searcher.search(tantivy.Query.boolean_query(must), 1, count=False).hits)
 
     def link_into(self, folder: Path) -> None:
         """Give another folder the files of the last commit, as a copy that nothing here can change.

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.dense import DenseIndex, Ids, Kind
+from features.case_entries import CaseEntries
+from features.dense import Ids, Kind
 from features.encoder import Encoder
-from features.errors import IndexDamaged
-from features.index_parts import IndexParts
-from features.snapshot import check_snapshot, snapshots
+from features.index_parts import CasePage, IndexParts, fulltext_documents
+from features.index_stats import evenly, recall_on_sample
+from features.lexical import DocumentTerms
+from features.snapshot import damage, snapshots
 from features.text import RULES_VERSION, model_text
 from features.vectors import vector_key
 
 if TYPE_CHECKING:
-    from features.history import History
+    from features.history import History, StoredCase
 
-K = 10
+_PAGE = 1_000
 _SAMPLE = 200
-_RECALL_SAMPLE = 100
-_ROUNDING = 1e-5  # of a cosine that is summed in another order
 _MIN_COSINE = 0.999  # half precision is off by less
 
 
@@ -39,8 +39,8 @@ class IndexReport:
         Cases in the index and in the history.
     kind : Kind
         Of the index of the vectors.
-    recall_at_10 : float
-        Of its searches against exact ones, for a sample of the cases; 1 where there are none.
+    recall_at_10 : float or None
+        See :func:`features.index_stats.recall_on_sample`.
     problems : tuple of str
         One sentence each; empty where all is well.
     """
@@ -50,7 +50,7 @@ class IndexReport:
     n_cases: int
     n_history: int
     kind: Kind
-    recall_at_10: float
+    recall_at_10: float | None
     problems: tuple[str, ...]
 
     @property
@@ -63,10 +63,13 @@ def check_index(parts: IndexParts, watermark: int, folder: Path, history: Histor
     """Hold the parts against each other and against the history, and the snapshots against their hashes."""
     last_change = history.last_change()
     truth = {stored.row_id: stored.change for stored in history.iter_cases()}
+    sample = _sample(parts, history)
     problems = [
         *_disagreements(parts),
-        *_differences(parts.entries.changes(), truth, watermark),
-        *_wrong_vectors(parts, history, encoder),
+        *_later_than(watermark, last_change),
+        *_differences(parts, truth, frozenset(_changed_since(history, watermark))),
+        *_wrong_vectors(parts, sample, history, encoder),
+        *_wrong_contents(parts, sample, encoder.dimension),
         *damaged_snapshots(folder),
     ]
     recall = recall_on_sample(parts.dense)
@@ -75,58 +78,59 @@ def check_index(parts: IndexParts, watermark: int, folder: Path, history: Histor
     )
 
 
-def recall_on_sample(dense: DenseIndex) -> float:
-    """Share of the ten nearest other vectors that a search finds, for a sample of the vectors; 1 where there is none.
-
-    Every vector is compared with every one of the sample, which takes some seconds a million.
-    """
-    sample = _evenly(dense.ids, _RECALL_SAMPLE)
-    if len(sample) < 2:
-        return 1.0
-    vectors = dense.reconstruct(sample)
-    hits = n_wanted = 0
-    for own, vector, nearest in zip(sample, vectors, dense.search_exactly(vectors, K + 1), strict=True):
-        wanted = nearest[nearest != own][:K]
-        found, cosines = dense.search(vector, K + 1)
-        # By cosine and not by id: of cases with one text any is as good as the other.
-        least = np.min(dense.reconstruct(wanted) @ vector) - _ROUNDING
-        hits += int(np.sum(cosines[found != own][:K] >= least))
-        n_wanted += len(wanted)
-    return hits / n_wanted
+def _sample(parts: IndexParts, history: History) -> dict[int, StoredCase]:
+    """Some cases that the index has in the version that the history has, by row."""
+    rows = evenly(parts.entries.row_ids, _SAMPLE)
+    current = parts.entries.changes()
+    return {row: case for row, case in history.cases(rows.tolist()).items() if current.get(row) == case.change}
 
 
 def _disagreements(parts: IndexParts) -> Iterator[str]:
-    rows = np.sort(parts.entries.rows(parts.entries.live_slots))
-    if not np.array_equal(rows, parts.dense.ids):
-        yield f"{len(np.setxor1d(rows, parts.dense.ids))} rows are in only one of entries and vectors."
-    if len(parts.fulltext) != len(rows):
-        yield f"The full text index holds {len(parts.fulltext)} cases, the entries {len(rows)}."
+    rows = np.sort(parts.entries.row_ids)
+    for what, others in (("vectors", parts.dense.ids), ("the inverted index", parts.fulltext.row_ids)):
+        if len(differ := np.setxor1d(rows, others)):
+            yield f"{len(differ)} rows are in only one of entries and {what} (row {differ[0]} is one); rebuild."
     if len(parts.forward) != parts.entries.n_slots:
-        yield f"The forward index has {len(parts.forward)} slots, the entries {parts.entries.n_slots}."
+        yield f"The forward index has {len(parts.forward)} slots, the entries {parts.entries.n_slots}; rebuild."
 
 
-def _differences(found: dict[int, int], truth: dict[int, int], watermark: int) -> Iterator[str]:
-    known = {row for row, change in truth.items() if change <= watermark}
+def _later_than(watermark: int, last_change: int) -> Iterator[str]:
+    if watermark > last_change:
+        yield (
+            f"The index is at change {watermark} and the history at {last_change}, as after a restore of an older "
+            "backup; rebuild the index."
+        )
+
+
+def _differences(parts: IndexParts, truth: Mapping[int, int], changed_since: frozenset[int]) -> Iterator[str]:
+    found = {row: change for row, change in parts.entries.changes().items() if row not in changed_since}
+    known = truth.keys() - changed_since
     for what, rows in (
         ("missing from the index", known - found.keys()),
-        ("in the index, but not in the history", found.keys() - truth.keys()),
+        ("in the index, but not in the history", found.keys() - known),
         ("another version in the index", {row for row in known & found.keys() if found[row] != truth[row]}),
     ):
         if rows:
             yield f"{len(rows)} cases are {what} (row {min(rows)} is one); rebuild the index."
 
 
-def _wrong_vectors(parts: IndexParts, history: History, encoder: Encoder) -> Iterator[str]:
-    """Compare an evenly spaced sample with the vectors that the history keeps."""
-    sample = _evenly(parts.dense.ids, _SAMPLE)
-    current = parts.entries.changes()
-    cases = {row: case for row, case in history.cases(sample.tolist()).items() if current.get(row) == case.change}
+def _changed_since(history: History, watermark: int) -> Iterator[int]:
+    while changes := history.changes_since(watermark, _PAGE):
+        yield from (change.row_id for change in changes)
+        watermark = changes[-1].change
+
+
+def _wrong_vectors(
+    parts: IndexParts, sample: Mapping[int, StoredCase], history: History, encoder: Encoder
+) -> Iterator[str]:
+    """Compare with the vectors that the history keeps."""
     keys = {
         row: vector_key(encoder.fingerprint, RULES_VERSION, model_text(stored.case.ticket).text)
-        for row, stored in cases.items()
+        for row, stored in sample.items()
     }
     vectors = history.vectors(list(keys.values()))
-    checked = [row for row, key in keys.items() if key in vectors]
+    held = set(parts.dense.ids.tolist())
+    checked = [row for row, key in keys.items() if key in vectors and row in held]
     if not checked:
         return
     truth = np.stack([vectors[keys[row]] for row in checked])
@@ -135,15 +139,41 @@ def _wrong_vectors(parts: IndexParts, history: History, encoder: Encoder) -> Ite
         yield f"{n_wrong} of {len(checked)} vectors looked at are not those of the history; rebuild the index."
 
 
-def _evenly(ids: Ids, n: int) -> Ids:
-    """At most n of some ids, evenly spaced."""
-    return ids[np.unique(np.linspace(0, len(ids) - 1, min(n, len(ids))).astype(np.int64))]
+def _wrong_contents(parts: IndexParts, sample: Mapping[int, StoredCase], dimension: int) -> Iterator[str]:
+    """Compare facts and terms with those of the cases, taken in anew."""
+    if not sample or not len(parts.forward):
+        return
+    cases = list(sample.values())
+    texts = [model_text(stored.case.ticket) for stored in cases]
+    page = CasePage(cases, texts, np.zeros((len(cases), dimension), dtype=np.float32))
+    rows = np.array(list(sample), dtype=np.int64)
+    facts = zip(_facts(parts.entries, rows), _facts(page.entries, rows), strict=True)
+    slots = np.minimum(parts.entries.slots(rows), len(parts.forward) - 1)  # of too few slots, the number is told
+    terms = zip(slots.tolist(), page.documents, strict=True)
+    for what, wrong in (
+        ("facts", [found != expected for found, expected in facts]),
+        ("terms", [not _is_same(parts.forward.document(slot), expected) for slot, expected in terms]),
+        (
+            "entries in the inverted index",
+            [not parts.fulltext.holds(document) for document in fulltext_documents(page.entries, page.documents)],
+        ),
+    ):
+        if any(wrong):
+            yield f"The {what} of {sum(wrong)} of {len(rows)} cases looked at are not theirs; rebuild the index."
+
+
+def _facts(entries: CaseEntries, rows: Ids) -> list[str]:
+    """Facts in a form that can be compared, which nan cannot; without duplicates, whose rows need every case."""
+    return [repr(replace(entry, duplicate_of=())) for entry in entries.entries(rows.tolist())]
+
+
+def _is_same(found: DocumentTerms, expected: DocumentTerms) -> bool:
+    return all(
+        np.array_equal(a.hashes, b.hashes) and np.array_equal(a.counts, b.counts) and a.length == b.length
+        for a, b in ((found.subject, expected.subject), (found.text, expected.text))
+    )
 
 
 def damaged_snapshots(folder: Path) -> Iterator[str]:
     """One sentence for each snapshot in a folder that does not pass its checks."""
-    for path in snapshots(folder):
-        try:
-            check_snapshot(path)
-        except IndexDamaged as error:
-            yield error.message
+    yield from filter(None, map(damage, snapshots(folder)))

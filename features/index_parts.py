@@ -149,13 +149,24 @@ class IndexParts:
             folder,
         )
 
-    def freeze(self, folder: Path) -> FrozenParts:
-        """Copy everything as it is now; live slots only. Files are linked into a new folder."""
+    def freeze(self, folder: Path, *, is_clean: bool) -> FrozenParts:
+        """Copy everything as it is now; live slots only.
+
+        Parameters
+        ----------
+        folder : Path
+            A new one, for the files that the copy needs until it is written.
+        is_clean : bool
+            Whether the files that searches read hold nothing of what was erased. They are then linked into ``folder``;
+            otherwise they are made anew when the copy is written.
+        """
         _make_folders(folder)
         live = self.entries.live_slots
         columns, strings = self.entries.take(live)
-        self.fulltext.link_into(folder / _FULLTEXT)
-        return FrozenParts(self.dense.freeze(folder / _DENSE), self.forward.take(live), columns, strings, folder)
+        if is_clean:
+            self.fulltext.link_into(folder / _FULLTEXT)
+        dense = self.dense.freeze(folder / _DENSE, is_clean=is_clean)
+        return FrozenParts(dense, self.forward.take(live), columns, strings, folder, is_clean)
 
     def remove(self) -> None:
         """Stop the inverted index's threads and remove the folder; vectors that other parts share stay readable."""
@@ -174,10 +185,7 @@ class LiveParts:
 
     def renewed(self) -> IndexParts:
         """Make parts without what dead slots, deleted documents and removed vectors held; slow."""
-        fulltext = FullTextIndex(self.folder / _FULLTEXT)
-        fulltext.put(fulltext_documents(self.entries, map(self.forward.document, range(len(self.forward)))))
-        fulltext.commit()
-        fulltext.refresh()
+        fulltext = _fulltext_of(self.entries, self.forward, self.folder / _FULLTEXT)
         return IndexParts(self.vectors.finish(), self.forward, self.entries, fulltext, self.folder)
 
 
@@ -190,6 +198,7 @@ class FrozenParts:
     columns: dict[str, NDArray[Any]]
     strings: dict[str, Any]
     folder: Path
+    has_fulltext: bool
 
     def write(self, folder: Path) -> None:
         """Put the parts into an empty folder of the same file system."""
@@ -197,13 +206,32 @@ class FrozenParts:
         safetensors.numpy.save_file(self.forward, folder / _FORWARD)
         safetensors.numpy.save_file(self.columns, folder / _COLUMNS)
         (folder / _STRINGS).write_bytes(orjson.dumps(self.strings))
+        if not self.has_fulltext:
+            self._make_fulltext()
         (self.folder / _FULLTEXT).rename(folder / _FULLTEXT)
         shutil.rmtree(self.folder)
+
+    def _make_fulltext(self) -> None:
+        entries = CaseEntries.from_parts(self.columns, orjson.loads(orjson.dumps(self.strings)))
+        made_in = self.folder / f"{_FULLTEXT}-made"
+        made_in.mkdir()
+        made = _fulltext_of(entries, ForwardIndex(self.forward), made_in)
+        made.link_into(self.folder / _FULLTEXT)
+        made.close()
 
 
 def _make_folders(folder: Path) -> None:
     for name in (_FULLTEXT, _DENSE):
         (folder / name).mkdir(parents=True)
+
+
+def _fulltext_of(entries: CaseEntries, forward: ForwardIndex, folder: Path) -> FullTextIndex:
+    """Make the inverted index of parts without dead slots, in an empty folder."""
+    fulltext = FullTextIndex(folder)
+    fulltext.put(fulltext_documents(entries, map(forward.document, range(len(forward)))))
+    fulltext.commit()
+    fulltext.refresh()
+    return fulltext
 
 
 def fulltext_documents(entries: CaseEntries, documents: Iterable[DocumentTerms]) -> Iterator[FullTextDocument]:

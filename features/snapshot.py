@@ -14,8 +14,7 @@ import os
 import secrets
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -30,7 +29,6 @@ MANIFEST = "manifest.json"
 _PREFIX = "snapshot-"
 _WORK_PREFIX = "work-"
 _LOCK = "LOCK"
-_ABANDONED_SECONDS = 3600.0
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +80,7 @@ def write_snapshot(
     number = max((_order(path)[0] for path in snapshots(folder)), default=0) + 1
     # The random part keeps two writers apart, such as a service and `precedent index compact`.
     path = folder / f"{_PREFIX}{number:06d}-{watermark}-{secrets.token_hex(4)}"
-    with new_folder(path) as tmp:
+    with contextlib.closing(WorkFolder(folder)) as work, new_folder(path, within=work.path) as tmp:
         fill(tmp)
         files = {file.relative_to(tmp).as_posix(): file_sha256(file) for file in _files(tmp)}
         manifest = SnapshotManifest(
@@ -94,9 +92,7 @@ def write_snapshot(
             files=files,
         )
         (tmp / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-    for older in snapshots(folder):
-        if _order(older) < _order(path):
-            shutil.rmtree(older, ignore_errors=True)
+    _remove(folder, [older for older in snapshots(folder) if _order(older) < _order(path)])
     return path
 
 
@@ -104,6 +100,19 @@ def snapshots(folder: Path) -> list[Path]:
     """Snapshots of a folder, the latest written first."""
     found = [path for path in folder.glob(f"{_PREFIX}*") if path.is_dir()]
     return sorted(found, key=_order, reverse=True)
+
+
+def snapshot_bytes(path: Path) -> int:
+    """Size of a snapshot on disk."""
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def snapshot_watermark(path: Path) -> int | None:
+    """What a snapshot says that it holds, unchecked; None where it cannot be read."""
+    try:
+        return SnapshotManifest.model_validate_json((path / MANIFEST).read_bytes()).watermark
+    except (OSError, ValidationError):
+        return None
 
 
 def remove_other_snapshots(indexes: Path, kept: Path | None) -> None:
@@ -118,9 +127,34 @@ def remove_other_snapshots(indexes: Path, kept: Path | None) -> None:
     kept : Path or None
         Folder of the index that is kept up to date; None where there is none.
     """
-    for snapshot in indexes.glob(f"*/{_PREFIX}*"):
-        if snapshot.parent != kept:
-            shutil.rmtree(snapshot, ignore_errors=True)
+    for folder in indexes.iterdir() if indexes.is_dir() else ():
+        if folder != kept and (found := snapshots(folder)):
+            _remove(folder, found)
+
+
+def remove_damaged_snapshots(indexes: Path) -> None:
+    """Remove the snapshots of any index in a folder that do not pass their checks; nothing is lost by it."""
+    for folder in indexes.iterdir() if indexes.is_dir() else ():
+        if damaged := [path for path in snapshots(folder) if damage(path) is not None]:
+            _remove(folder, damaged)
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a snapshot, in a sentence; None where it passes its checks."""
+    try:
+        check_snapshot(path)
+    except IndexDamaged as error:
+        return error.message
+    return None
+
+
+def _remove(folder: Path, paths: Sequence[Path]) -> None:
+    """Remove snapshots of a folder, each of them whole as long as it has its name."""
+    with contextlib.closing(WorkFolder(folder)) as work:
+        for path in paths:
+            # Gone already where another process replaced it as well.
+            with contextlib.suppress(OSError):
+                path.rename(work.path / path.name)
 
 
 def check_snapshot(path: Path) -> SnapshotManifest:
@@ -140,6 +174,11 @@ def check_snapshot(path: Path) -> SnapshotManifest:
             f"The snapshot {path} has format {manifest.format}, and this version reads {FORMAT_VERSION}; rebuild the "
             "index."
         )
+    if manifest.watermark != _order(path)[1]:
+        raise IndexDamaged(
+            f"The manifest of {path} says that it holds change {manifest.watermark}, and its name says another; "
+            "rebuild the index."
+        )
     there = {file.relative_to(path).as_posix() for file in _files(path)} - {MANIFEST}
     if there != set(manifest.files):
         name = sorted(there ^ set(manifest.files))[0]
@@ -155,7 +194,7 @@ def check_snapshot(path: Path) -> SnapshotManifest:
 
 
 class WorkFolder:
-    """A private folder for an index that is open, removed when it is closed.
+    """A private folder, for an index that is open or a snapshot that comes or goes; removed when it is closed.
 
     A lock on a file in it lives as long as the process: what a killed process left is known by its lock being free, and
     removed by the next one.
@@ -181,10 +220,6 @@ def _remove_abandoned(folder: Path) -> None:
         with contextlib.suppress(OSError), _held(path / _LOCK):
             shutil.rmtree(path, ignore_errors=True)
             logger.info("removed %s, which a process that is gone left", path.name)
-    for path in folder.glob(f".tmp-{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

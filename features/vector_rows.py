@@ -88,6 +88,12 @@ class VectorRows:
             page = positions[start : start + _BLOCK]
             yield page, self.read(page)
 
+    def write(self, positions: Positions, path: Path) -> None:
+        """Write the rows at positions to a new file, in that order."""
+        with path.open("wb") as file:
+            for _, rows in self.blocks(positions):
+                file.write(rows.tobytes())
+
     def link_base(self, folder: Path) -> None:
         """Give another folder the base file, as a copy that nothing here can change."""
         link_file(self.folder / BASE_FILE, folder / BASE_FILE)

@@ -18,6 +18,7 @@ from features.settings import Settings
 from serving.ranking import Ranker
 from serving.suggester import Suggester
 from serving.triage import Triage
+from serving.verdicts import VerdictReader
 
 
 @dataclass(slots=True)
@@ -114,6 +115,37 @@ def assemble(
     return Workspace(history, intake, parts)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenIndex:
+    """The case index of the promoted release alone, and its history; end it with :meth:`close`."""
+
+    history: History
+    index: CaseIndex
+
+    def close(self) -> None:
+        """Stop the index and close the history."""
+        self.index.close()
+        self.history.close()
+
+
+def open_index(settings: Settings, *, is_empty: bool = False) -> OpenIndex:
+    """Open the index as its latest sound snapshot has it, or an empty one; nothing is replayed or written.
+
+    Raises as :func:`assemble` does.
+    """
+    release = current_release(settings)
+    statistics = LexicalStatistics.from_arrays(release.arrays("statistics"))
+    encoder = _encoder(release, settings, None)
+    history = History.open(settings.history_url)
+    try:
+        make = CaseIndex.create if is_empty else CaseIndex.open
+        index = make(settings.index_dir / encoder.fingerprint, encoder, statistics)
+    except BaseException:
+        history.close()
+        raise
+    return OpenIndex(history, index)
+
+
 def current_release(settings: Settings) -> Release:
     """The promoted release, checked.
 
@@ -173,6 +205,7 @@ def build_parts(
             index=index,
             runbooks=RunbookIndex.build(history.runbooks(), encoder, statistics, store=history),
             read_cases=history.cases,
+            verdicts=VerdictReader(history, settings.system),
         )
     except BaseException:
         index.close()

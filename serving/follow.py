@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,10 +46,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class _Loading:
-    """A release on its way."""
+    """A release on its way; ``n_erased`` of the index that was served when it set out."""
 
     release_id: str
     parts: Future[Parts]
+    n_erased: int
 
 
 class Follower:
@@ -90,7 +92,7 @@ class Follower:
             log(logger, logging.WARNING, "stopped in the middle of writing the index")
             return
         for _, parts in self._retired:
-            parts.close()
+            self._attempt("old index", partial(self._retire, parts))
         if self._live is not None:
             self._attempt("snapshot", self._live.index.snapshot)
             self._live.close()
@@ -175,7 +177,7 @@ class Follower:
             index = self._live.index
             index.replay(self._history)
             if index.n_erased != self._n_erased:
-                remove_other_snapshots(self._settings.index_dir, index.folder)
+                self._forget_elsewhere()
                 self._n_erased = index.n_erased
             self._live.follow_runbooks(self._history)
             self._history_change = self._history.last_change()
@@ -193,8 +195,8 @@ class Follower:
     def _follow_release(self) -> None:
         if self._loading is not None:
             if self._loading.parts.done():
-                loading, self._loading = self._loading, None
-                self._finish(loading)
+                self._finish(self._loading)
+                self._loading = None
             return
         try:
             wanted = current_release_id(self._settings.releases_dir)
@@ -214,9 +216,14 @@ class Follower:
 
         def load() -> Parts:
             release = load_release(self._settings.releases_dir / release_id)
-            return build_parts(release, self._settings, self._history, self._intake, encoder=encoder)
+            parts = build_parts(release, self._settings, self._history, self._intake, encoder=encoder)
+            # A large index takes long to load and to write to disk: what came meanwhile is taken in here, not where
+            # the index that answers would have to wait for it.
+            parts.index.replay(self._history)
+            return parts
 
-        self._loading = _Loading(release_id, self._started("load-release", load))
+        n_erased = self._live.index.n_erased if self._live is not None else 0
+        self._loading = _Loading(release_id, self._started("load-release", load), n_erased)
 
     def _started(self, name: str, work: Callable[[], T]) -> Future[T]:
         """Do something long on a thread of its own, and look round when it is done."""
@@ -237,15 +244,26 @@ class Follower:
         error = loading.parts.exception()
         if error is not None:
             self._refuse(loading.release_id, error)
+            if self._live is not None and self._live.index.n_erased != loading.n_erased:
+                self._forget_elsewhere()  # it may have written what was erased meanwhile
             return
-        old, self._live = self._live, loading.parts.result()
+        parts = loading.parts.result()
+        # No change that the old index has is missing from the answers of the new one.
+        parts.index.replay(self._history)
+        old, self._live = self._live, parts
         self._refusal, self._n_failures, self._retry_at = None, 0, 0.0
-        self._n_erased = 0
+        # Other indexes were rid of what the old one saw erased; the first one cannot know what happened before it.
+        self._n_erased = 0 if old is None else parts.index.n_erased
         self._metrics.set_release(loading.release_id)
         log(logger, logging.INFO, "release served", release=loading.release_id)
         if old is not None:
             # Suggestions under way may still read the old index: it is closed when they have had their time.
             self._retired.append((time.monotonic() + self._settings.service.timeout_seconds, old))
+
+    def _forget_elsewhere(self) -> None:
+        """Remove the snapshots of other encoders, which may hold what was erased."""
+        if self._live is not None:
+            remove_other_snapshots(self._settings.index_dir, self._live.index.folder)
 
     def _close_retired(self) -> None:
         if self._saving is not None:
@@ -253,7 +271,16 @@ class Follower:
         now = time.monotonic()
         for at, parts in [each for each in self._retired if each[0] <= now]:
             self._retired.remove((at, parts))
-            self._attempt("old index", parts.close)
+            self._attempt("old index", partial(self._retire, parts))
+
+    def _retire(self, parts: Parts) -> None:
+        try:
+            # An erasure that the new index took in first has the old snapshot go as well.
+            parts.index.replay(self._history)
+            if parts.index.has_erased_on_disk:
+                self._forget_elsewhere()
+        finally:
+            parts.close()
 
     def _refuse(self, release_id: str, error: BaseException) -> None:
         reason = _reason(error)

@@ -108,6 +108,8 @@ class FiltersIn(_Request):
     product: ShortText | None = None
     category: ShortText | None = None
     customer: ShortText | None = None
+    language: ShortText | None = None
+    access_group: ShortText | None = None
     since: Time | None = None
     until: Time | None = None
 
@@ -256,13 +258,14 @@ class SimilarCase(_Answer):
 
 
 class RelatedOpen(_Answer):
-    """An open case like the ticket: perhaps an incident going on."""
+    """An open case like the ticket: perhaps an incident going on; ``duplicates`` tickets more are about it."""
 
     id: str
     subject: str
     url: str | None
     relevance: float
     created_at: datetime | None
+    duplicates: int = 0
 
 
 class ResolutionAnswer(_Answer):

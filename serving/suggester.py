@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from features.case_entries import CaseEntry
 from features.case_index import Candidate, CaseFilter, CaseIndex
 from features.encoder import Encoder
-from features.errors import InvalidInput, InvalidTicket
+from features.errors import EncoderMismatch, InvalidInput, InvalidTicket
 from features.feature_space import Example
 from features.history import StoredCase
 from features.intake import Intake
@@ -24,16 +24,17 @@ from features.intake_checks import checked_label
 from features.runbook_index import RunbookIndex
 from features.text import model_text
 from features.ticket import Case, LinkType, Ticket
-from serving.collapse import collapse
+from serving.collapse import CaseGroup
 from serving.explain import Surroundings, explained
+from serving.listing import Listing
 from serving.near_cases import NearCases, may_see
 from serving.ranking import MAX_CANDIDATES, Pool, Ranker
 from serving.reasons import Asked, case_reasons
 from serving.resolutions import ResolvedNote, resolutions
 from serving.schemas import RelatedOpen, ResolutionAnswer, RunbookAnswer, SimilarCase, Suggestion
 from serving.triage import Prediction, Triage
+from serving.verdicts import VerdictReader
 
-MAX_RELATED_OPEN = 5
 MAX_RUNBOOKS = 3
 # Runbooks are voted for by the links of the best cases; further ones say little of this ticket.
 _VOTING_CASES = 10
@@ -72,7 +73,13 @@ class RankedCase:
 
 
 class Suggester:
-    """A release, the indexes and the way to read cases, as one object. Safe to call from several threads."""
+    """A release, the indexes and the way to read cases, as one object. Safe to call from several threads.
+
+    Raises
+    ------
+    EncoderMismatch
+        If the index was made with another encoder than the one that embeds what is asked.
+    """
 
     def __init__(
         self,
@@ -85,7 +92,13 @@ class Suggester:
         index: CaseIndex,
         runbooks: RunbookIndex,
         read_cases: CaseReader,
+        verdicts: VerdictReader | None = None,
     ) -> None:
+        if index.fingerprint != encoder.fingerprint:
+            raise EncoderMismatch(
+                f"The index was made with the encoder {index.fingerprint} and release {release_id} has "
+                f"{encoder.fingerprint}; open the index of the release's own encoder."
+            )
         self.release_id = release_id
         self.triage = triage
         self.ranker = ranker
@@ -94,6 +107,7 @@ class Suggester:
         self.runbooks = runbooks
         self._intake = intake
         self._read_cases = read_cases
+        self._listing = Listing(index, ranker, verdicts)
 
     def suggest(self, query: Query) -> Suggestion:
         """Answer one ticket.
@@ -126,11 +140,9 @@ class Suggester:
         if query.explain:
             around = self._surroundings(example, near, query.access_groups)
             prediction = explained(self.triage, example, prediction, around)
-        resolved = collapse([case for case in permitted if case.entry.is_resolved])
-        open_cases = collapse([case for case in permitted if not case.entry.is_resolved])[:MAX_RELATED_OPEN]
-        best = resolved[: max(query.top_k, _VOTING_CASES)]
-        cases = self._read_cases([group.best.row_id for group in (*best, *open_cases)])
-        found = [group for group in best if group.best.row_id in cases]
+        listed = self._listing.list(example.ticket, permitted, n_resolved=max(query.top_k, _VOTING_CASES))
+        cases = self._read_cases([group.shown.row_id for group in (*listed.resolved, *listed.open)])
+        found = [group for group in listed.resolved if group.shown.row_id in cases]
         # A shared form is no reason.
         asked = Asked.of(replace(example, text=self.index.without_boilerplate(example.text)), now=now)
         return Suggestion(
@@ -141,12 +153,13 @@ class Suggester:
             severity=prediction.severity,
             targets=prediction.targets,
             similar_cases=[
-                self._similar_case(asked, group.best, cases, group.duplicates) for group in found[: query.top_k]
+                self._similar_case(asked, group, cases, listed.setbacks.notes(group.shown))
+                for group in found[: query.top_k]
             ],
-            related_open=[_related_open(group.best, cases) for group in open_cases if group.best.row_id in cases],
-            resolutions=self._resolutions([cases[group.best.row_id].case for group in found[: query.top_k]]),
+            related_open=[_related_open(group, cases) for group in listed.open if group.shown.row_id in cases],
+            resolutions=self._resolutions([cases[group.shown.row_id].case for group in found[: query.top_k]]),
             runbooks=self._runbooks(
-                example, [(group.best.relevance, cases[group.best.row_id].case) for group in found]
+                example, [(group.best.relevance, cases[group.shown.row_id].case) for group in found]
             ),
             novel=prediction.novel,
             hidden_count=n_hidden,
@@ -187,13 +200,23 @@ class Suggester:
         """A filter with its labels as cases have them: evened out, and a name that had to be masked as a pseudonym."""
         try:
             ticket = self._intake.prepare_ticket(
-                Ticket(product=where.product, customer=where.customer, language=where.language)
+                Ticket(
+                    product=where.product,
+                    customer=where.customer,
+                    language=where.language,
+                    access_group=where.access_group,
+                )
             )
             category = checked_label(where.category, "category")
         except InvalidTicket as error:
             raise InvalidInput(f"The filter's {error.message}", field=f"filters.{error.field}") from None
         return replace(
-            where, product=ticket.product, customer=ticket.customer, language=ticket.language, category=category
+            where,
+            product=ticket.product,
+            customer=ticket.customer,
+            language=ticket.language,
+            access_group=ticket.access_group,
+            category=category,
         )
 
     def _shown(self, example: Example, visible: CaseFilter, now: float) -> list[RankedCase]:
@@ -209,21 +232,21 @@ class Suggester:
         return [RankedCase(pool.candidates[i], pool.entries[i], float(scores[i]), float(relevance[i])) for i in order]
 
     def _similar_case(
-        self, asked: Asked, ranked: RankedCase, cases: Mapping[int, StoredCase], duplicates: int
+        self, asked: Asked, group: CaseGroup, cases: Mapping[int, StoredCase], notes: Sequence[str]
     ) -> SimilarCase:
-        case = cases[ranked.row_id].case
+        case = cases[group.shown.row_id].case
         return SimilarCase(
             id=case.id,
             subject=case.ticket.subject,
             url=case.outcome.url,
-            relevance=round(ranked.relevance, 4),
-            tier=self.ranker.tier(ranked.relevance) or "possible",
+            relevance=round(group.best.relevance, 4),
+            tier=self.ranker.tier(group.best.relevance) or "possible",
             resolved_at=case.outcome.resolved_at,
             category=case.outcome.category,
             resolution=case.outcome.resolution,
             outcome=case.outcome.outcome,
-            duplicates=duplicates,
-            why=case_reasons(asked, case.ticket, ranked.candidate),
+            duplicates=group.duplicates,
+            why=[*case_reasons(asked, case.ticket, group.shown.candidate), *notes],
         )
 
     def _resolutions(self, cases: Sequence[Case]) -> list[ResolutionAnswer]:
@@ -267,12 +290,13 @@ def _own_id(ticket: Ticket) -> frozenset[str]:
     return frozenset({ticket.id}) if ticket.id is not None else frozenset()
 
 
-def _related_open(ranked: RankedCase, cases: Mapping[int, StoredCase]) -> RelatedOpen:
-    case = cases[ranked.row_id].case
+def _related_open(group: CaseGroup, cases: Mapping[int, StoredCase]) -> RelatedOpen:
+    case = cases[group.shown.row_id].case
     return RelatedOpen(
         id=case.id,
         subject=case.ticket.subject,
         url=case.outcome.url,
-        relevance=round(ranked.relevance, 4),
+        relevance=round(group.best.relevance, 4),
         created_at=case.ticket.created_at,
+        duplicates=group.duplicates,
     )

@@ -115,6 +115,8 @@ def to_query(
             product=request.filters.product,
             category=request.filters.category,
             customer=request.filters.customer,
+            language=request.filters.language,
+            access_group=request.filters.access_group,
             since=request.filters.since,
             until=request.filters.until,
         ),

@@ -121,7 +121,7 @@ def _kind_figures(
     index, build = timed(renewal.finish)
     for name in ("frozen", "snapshot", "measured", "loaded"):
         (folder / name).mkdir()
-    _, save = timed(lambda: index.freeze(folder / "frozen").write(folder / "snapshot"))
+    _, save = timed(lambda: index.freeze(folder / "frozen", is_clean=True).write(folder / "snapshot"))
     kind, n_bytes = index.kind, index.n_bytes
     del index, renewal
     progress(f"{kind}: load")

@@ -36,7 +36,14 @@ times = st.none() | st.integers(0, 3).map(lambda day: START + timedelta(days=day
 cases = st.builds(
     lambda id_, subject, body, label, at, status, group, target: Case(
         ticket=Ticket(
-            id=id_, subject=subject, description=body, product=label, customer=label, created_at=at, access_group=group
+            id=id_,
+            subject=subject,
+            description=body,
+            product=label,
+            customer=label,
+            language=label,
+            created_at=at,
+            access_group=group,
         ),
         outcome=Outcome(status=status, category=label),
         links=(Link(LinkType.DUPLICATE_OF, target),),
@@ -54,6 +61,9 @@ filters = st.builds(
     CaseFilter,
     product=labels,
     category=labels,
+    customer=labels,
+    language=labels,
+    access_group=labels,
     since=times,
     until=times,
     created_before=times,
@@ -70,6 +80,9 @@ def passes(case: Case, where: CaseFilter) -> bool:
         (
             where.product in (None, ticket.product),
             where.category in (None, case.outcome.category),
+            where.customer in (None, ticket.customer),
+            where.language in (None, ticket.language),
+            where.access_group in (None, ticket.access_group),
             where.since is None or (at is not None and where.since <= at),
             where.until is None or (at is not None and at <= where.until),
             where.created_before is None or (at is not None and at < where.created_before),

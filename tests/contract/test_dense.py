@@ -42,11 +42,11 @@ def made(kind: Kind, ids: np.ndarray, vectors: np.ndarray, folder: Path) -> Dens
     return renewed(index, kind, folder)
 
 
-def saved(index: DenseIndex, snapshot: Path, folder: Path) -> DenseIndex:
+def saved(index: DenseIndex, snapshot: Path, folder: Path, *, is_clean: bool = True) -> DenseIndex:
     """Write an index to a snapshot and read it back."""
     for path in (snapshot, folder):
         path.mkdir()
-    index.freeze(folder).write(snapshot)
+    index.freeze(folder, is_clean=is_clean).write(snapshot)
     return load_dense(snapshot, folder)
 
 
@@ -137,12 +137,15 @@ def test_what_is_added_later_is_found_like_the_rest(filled: tuple[DenseIndex, np
     assert index.ids.tolist() == [*ids.tolist(), *more.tolist()]
 
 
-def test_an_index_goes_on_from_a_snapshot_as_it_was(filled: tuple[DenseIndex, np.ndarray, np.ndarray], tmp_path: Path):
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_an_index_goes_on_from_a_snapshot_as_it_was(
+    filled: tuple[DenseIndex, np.ndarray, np.ndarray], tmp_path: Path, is_clean: bool
+):
     index, ids, vectors = filled
     index.remove(ids[:2])
     index.add(ids[1:2], vectors[1:2])
     (tmp_path / "frozen").mkdir()
-    frozen = index.freeze(tmp_path / "frozen")
+    frozen = index.freeze(tmp_path / "frozen", is_clean=is_clean)
     index.remove(ids[:100])
     index.add(np.array([7_000]), unit(1, seed=7))
     (tmp_path / "snapshot").mkdir()
@@ -180,6 +183,23 @@ def test_an_index_is_made_anew_as_any_kind(filled: tuple[DenseIndex, np.ndarray,
     assert other.ids.tolist() == left
     np.testing.assert_array_equal(other.reconstruct(np.array(left)), index.reconstruct(np.array(left)))
     assert other.search(vectors[4], 1)[0].tolist() == [ids[4]]
+
+
+def test_nothing_of_what_was_removed_is_left_in_a_clean_snapshot_of_an_index_that_is_not(
+    filled: tuple[DenseIndex, np.ndarray, np.ndarray], tmp_path: Path
+):
+    index, ids, vectors = filled
+    index.add(np.array([7_000, 7_001]), unit(2, seed=7))
+    index.remove(np.array([ids[0], 7_000]))
+    left = [*ids[1:], 7_001]
+
+    again = saved(index, tmp_path / "snapshot", tmp_path / "work", is_clean=False)
+
+    for removed in (vectors[0], unit(2, seed=7)[0]):
+        gone = removed.astype(np.float16).tobytes()
+        assert not any(gone in path.read_bytes() for path in (tmp_path / "snapshot").iterdir())
+    assert again.ids.tolist() == left
+    np.testing.assert_array_equal(again.reconstruct(np.array(left)), index.reconstruct(np.array(left)))
 
 
 def test_nothing_of_what_was_removed_is_left_after_renewal(

@@ -1,5 +1,6 @@
 """Changing over to another release, and refusing one, while suggestions are answered."""
 
+import json
 import os
 import shutil
 import threading
@@ -10,7 +11,7 @@ import pytest
 
 from features.case_filter import CaseFilter
 from features.encoder import HashingEncoder
-from features.errors import InvalidInput
+from features.errors import EncoderMismatch, InvalidInput
 from features.history import History
 from features.release import point_current
 from features.text import model_text
@@ -27,15 +28,17 @@ def details(served) -> dict[str, object]:
 def test_a_promoted_release_takes_over_under_load_without_one_failure(workspace, kit):
     kit.make_release(workspace, "r2", dimension=96)
     with kit.serve(workspace) as served:
-        statuses, releases = [], []
+        statuses, releases, answers = [], [], []
         is_over = threading.Event()
+        asked = {"ticket": {"subject": SUBJECT, "created_at": "2026-03-01T09:00:00Z"}}
 
         def ask() -> None:
             with served.client("suggest") as client:
                 while not is_over.is_set():
-                    response = client.post("/v1/suggest", json={"ticket": {"subject": SUBJECT}})
+                    response = client.post("/v1/suggest", json=asked)
                     statuses.append(response.status_code)
                     releases.append(response.json().get("release"))
+                    answers.append(response.json())
 
         threads = [threading.Thread(target=ask) for _ in range(3)]
         for thread in threads:
@@ -50,7 +53,122 @@ def test_a_promoted_release_takes_over_under_load_without_one_failure(workspace,
             thread.join(10)
         assert set(statuses) == {200}
         assert set(releases) == {"r1", "r2"}
+        # Encoders of different dimension: no answer has the release of one and cases by the index of the other.
+        assert {alone(workspace, release, asked) for release in ("r1", "r2")} == {told(each) for each in answers}
         assert details(served)["encoder"] == HashingEncoder(64).fingerprint
+
+
+def told(answer: dict[str, object]) -> str:
+    """An answer without what differs from request to request."""
+    return json.dumps({**answer, "request_id": None}, sort_keys=True)
+
+
+def alone(workspace, release_id: str, asked: object) -> str:
+    """What a release answers when nothing changes over."""
+    from features.release import load_release
+    from serving.assemble import assemble
+    from serving.validation import parse_suggest_request, to_query
+
+    with closing(assemble(workspace, load_release(workspace.releases_dir / release_id))) as opened:
+        request = parse_suggest_request(json.dumps(asked).encode())
+        return told(json.loads(opened.suggester.suggest(to_query(request, request.ticket)).model_dump_json()))
+
+
+@pytest.fixture
+def follower(workspace, kit):
+    """A follower that takes its steps when the test says so."""
+    from features.intake import open_intake
+    from serving.follow import Follower
+    from serving.metrics import Metrics
+
+    with closing(History.open(workspace.history_url)) as history:
+        follower = Follower(workspace, history, open_intake(workspace), Metrics())
+        take_over(follower)
+        yield follower
+        follower._live.close()
+        for _, parts in follower._retired:
+            parts.close()
+
+
+def take_over(follower, meanwhile=lambda: None) -> None:
+    """Load the release that is promoted and serve it, with something done in between."""
+    follower._follow_release()
+    follower._loading.parts.exception(30)
+    meanwhile()
+    follower._follow_release()
+
+
+def test_what_comes_while_a_release_is_loaded_is_in_its_first_answer(workspace, kit, follower):
+    kit.make_release(workspace, "r2", dimension=96)
+    point_current(workspace.releases_dir, "r2")
+    history = follower._history
+
+    def change() -> None:
+        history.upsert([replace(kit.small_history()[0], ticket=Ticket(id="new", subject="New"))], masking_rules="1")
+        history.erase("T-3")
+
+    take_over(follower, change)
+    index = follower.suggester().index
+    assert follower.suggester().release_id == "r2"
+    assert index.fingerprint == HashingEncoder(96).fingerprint
+    assert index.watermark == history.last_change()
+    assert index.row_of("new") is not None
+    assert index.row_of("T-3") is None
+
+
+@pytest.mark.parametrize("erased", ["before", "meanwhile", "never"])
+def test_an_index_of_the_encoder_before_stays_for_a_rollback_unless_it_holds_what_was_erased(
+    workspace, kit, follower, erased: str
+):
+    (before,) = workspace.index_dir.glob("*/snapshot-*")
+    if erased == "before":
+        follower._history.erase("T-3")
+        follower._live.index.replay(follower._history)  # and no snapshot since
+    kit.make_release(workspace, "r2", dimension=96)
+    point_current(workspace.releases_dir, "r2")
+    take_over(follower, lambda: follower._history.erase("T-3") if erased == "meanwhile" else None)
+    follower._follow_history()
+    follower._retired = [(0.0, parts) for _, parts in follower._retired]
+    follower._close_retired()
+    kept = {path.parent.name for path in workspace.index_dir.glob("*/snapshot-*")}
+    assert kept == {HashingEncoder(96).fingerprint} | ({before.parent.name} if erased == "never" else set())
+
+
+def test_a_release_that_fails_to_load_leaves_nothing_of_what_was_erased_meanwhile(workspace, kit, follower):
+    other = workspace.index_dir / "another" / "snapshot-000001-30-0badcafe"
+    damage(kit.make_release(workspace, "r2", dimension=96))
+    point_current(workspace.releases_dir, "r2")
+
+    def erase() -> None:
+        follower._history.erase("T-3")
+        follower._follow_history()
+        other.mkdir(parents=True)
+
+    take_over(follower, erase)
+    assert follower.details()["refused"]["release"] == "r2"
+    assert not other.exists()
+
+
+def test_an_index_of_another_encoder_is_refused_by_the_suggester(workspace, follower):
+    from features.case_index import CaseIndex
+    from serving.suggester import Suggester
+
+    suggester = follower.suggester()
+    other = CaseIndex.create(workspace.index_dir / "other", HashingEncoder(96), follower._live.statistics)
+    with (
+        closing(other),
+        pytest.raises(EncoderMismatch, match=r"index was made with the encoder .* open the index of the release's own"),
+    ):
+        Suggester(
+            release_id="r1",
+            triage=suggester.triage,
+            ranker=suggester.ranker,
+            encoder=suggester.encoder,
+            intake=follower._intake,
+            index=other,
+            runbooks=suggester.runbooks,
+            read_cases=follower._history.cases,
+        )
 
 
 def damage(folder) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -75,6 +74,9 @@ def test_every_kind_of_damage_is_seen(tmp_path: Path):
     manifest.write_text(json.dumps({**content, "format": 99}))
     with pytest.raises(IndexDamaged, match="has format 99, and this version reads 2"):
         check_snapshot(path)
+    manifest.write_text(json.dumps({**content, "watermark": 9}))
+    with pytest.raises(IndexDamaged, match="says that it holds change 9, and its name says another"):
+        check_snapshot(path)
     manifest.write_text("{")
     with pytest.raises(IndexDamaged, match=r"manifest of .* cannot be read"):
         check_snapshot(path)
@@ -111,12 +113,26 @@ def test_what_a_killed_process_left_is_removed_and_what_lives_is_not(tmp_path: P
     latest.close()
 
 
-def test_old_unfinished_snapshots_are_removed(tmp_path: Path):
-    old, young = tmp_path / ".tmp-snapshot-000001-1-aa.99", tmp_path / ".tmp-snapshot-000002-1-bb.99"
-    old.mkdir()
-    young.mkdir()
-    os.utime(old, (1.0, 1.0))
-
-    WorkFolder(tmp_path).close()
-
-    assert [path.name for path in tmp_path.iterdir()] == [young.name]
+def test_a_process_killed_while_it_writes_or_removes_leaves_no_half_snapshot(tmp_path: Path):
+    """Stopped in the middle of filling a snapshot, and in the middle of removing the one before."""
+    script = (
+        "import shutil, sys, time; from pathlib import Path; from features import snapshot\n"
+        "def stop(path, **_): print('now', flush=True); time.sleep(60)\n"
+        "remove = shutil.rmtree\n"
+        "def slowly(path, **how): (stop if list(path.glob('snapshot-*')) else remove)(path, **how)\n"
+        "if sys.argv[2] == 'remove': shutil.rmtree = slowly\n"
+        "made_with = snapshot.MadeWith(encoder='e', dimension=4, text_rules='1', analyzer='1')\n"
+        "fill = stop if sys.argv[2] == 'fill' else lambda tmp: (tmp / 'a').write_text('a')\n"
+        "snapshot.write_snapshot(Path(sys.argv[1]), watermark=8, n_cases=3, made_with=made_with, fill=fill)\n"
+    )
+    first = write(tmp_path)
+    for moment in ("fill", "remove"):
+        command = [sys.executable, "-c", script, str(tmp_path), moment]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "now\n"
+            process.send_signal(signal.SIGKILL)
+        assert all(check_snapshot(path) for path in snapshots(tmp_path))
+        assert (first in snapshots(tmp_path)) == (moment == "fill")
+        WorkFolder(tmp_path).close()
+        assert list(tmp_path.iterdir()) == snapshots(tmp_path)

@@ -1,0 +1,77 @@
+"""From ranked cases to what is shown: one entry a problem, in the order in which people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from features.case_index import CaseIndex
+from features.ticket import Ticket
+from serving.collapse import CaseGroup, collapse, placed
+from serving.efficacy import Setbacks
+from serving.ranking import Ranker
+from serving.verdicts import NO_VERDICTS, VerdictReader, Verdicts
+
+if TYPE_CHECKING:
+    from serving.suggester import RankedCase
+
+MAX_RELATED_OPEN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is shown: groups of resolved and of open cases, and which fixes did not hold."""
+
+    resolved: Sequence[CaseGroup]
+    open: Sequence[CaseGroup]
+    setbacks: Setbacks
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Makes lists of cases.
+
+    Attributes
+    ----------
+    verdicts : VerdictReader or None
+        Without one, nothing was ever said to be no duplicate.
+    """
+
+    index: CaseIndex
+    ranker: Ranker
+    verdicts: VerdictReader | None
+
+    def list(self, ticket: Ticket, ranked: Sequence[RankedCase], *, n_resolved: int) -> Listed:
+        """Join, leave out and place the cases of a ticket.
+
+        Parameters
+        ----------
+        ranked : sequence of RankedCase
+            What is relevant and may be seen, best first.
+        n_resolved : int
+            How many groups of resolved cases are wanted.
+        """
+        verdicts = self._read_verdicts(ticket, ranked)
+        resemblance = self.index.resemblance
+        setbacks = Setbacks(ranked, self.ranker, resemblance, verdicts)
+        resolved, open_cases = (
+            collapse(
+                [case for case in ranked if case.entry.is_resolved == is_resolved],
+                resemblance,
+                verdicts=verdicts,
+                failed=setbacks.reasons,
+            )
+            for is_resolved in (True, False)
+        )
+        return Listed(
+            placed(resolved, resemblance, failed=setbacks.reasons, limit=n_resolved),
+            open_cases[:MAX_RELATED_OPEN],
+            setbacks,
+        )
+
+    def _read_verdicts(self, ticket: Ticket, ranked: Sequence[RankedCase]) -> Verdicts:
+        if self.verdicts is None:
+            return NO_VERDICTS
+        own_row = None if ticket.id is None else self.index.row_of(ticket.id, system=self.verdicts.system)
+        return self.verdicts.read(ticket.id, own_row, [case.entry for case in ranked])
