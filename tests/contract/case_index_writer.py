@@ -1,8 +1,8 @@
 """Processes to be killed: each changes cases and keeps an index of them until it is gone (test_case_index_crash.py).
 
 For each ``<seed> <exact_below>`` that this script reads it forks one, so that everything is imported once. A process
-writes ``ready <pid>`` and, for every change that the history has, ``stored <change>``; when it is gone, its parent writes
-``gone``.
+writes ``ready <pid>`` and, for every change that the history has, ``stored <change>``; when it is gone, its parent
+writes ``gone``.
 """
 
 from __future__ import annotations
