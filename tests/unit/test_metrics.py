@@ -53,8 +53,9 @@ def test_cost_counts_the_column_answered_for_the_row_that_is_true() -> None:
 
 def test_evened_levels_divide_by_how_often_a_level_was_seen() -> None:
     seen = np.repeat([0, 1, 2], [10, 30, 60])
-    probabilities = np.array([[0.2, 0.3, 0.5, 0.0], [0.05, 0.35, 0.6, 0.0], [0.0, 0.12, 0.18, 0.7]])
-    # Divided by 0.1, 0.3 and 0.6: (2, 1, 0.83), (0.5, 1.17, 1), (0, 0.4, 0.3); sev4 was never seen.
+    probabilities = np.array([[0.2, 0.3, 0.5, 0.0], [0.05, 0.4, 0.55, 0.0], [0.0, 0.12, 0.18, 0.7]])
+    # Divided by the shares 0.1, 0.3 and 0.6 to the power of 0.7, which are 0.2, 0.43 and 0.7: (1, 0.7, 0.71),
+    # (0.25, 0.93, 0.79), (0, 0.28, 0.26); sev4 was never seen.
     assert evened_levels(probabilities, seen).tolist() == [0, 1, 1]
     assert probabilities.argmax(axis=1).tolist() == [2, 2, 3]
 
