@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from features.case_entries import CaseEntry
 from features.case_filter import CaseFilter
 from features.case_search import POOL, Candidate, CaseQuery, Scope, find_candidates
-from features.dense import DenseLimits
+from features.dense import DenseLimits, Ids, Vectors
 from features.dense_kinds import is_worn
 from features.encoder import Encoder
 from features.errors import EncoderMismatch, IndexDamaged
@@ -43,9 +43,6 @@ __all__ = ["Candidate", "CaseEntry", "CaseFilter", "CaseIndex", "CaseQuery", "De
 
 _LIMITS = DenseLimits()
 PAGE = 1_000  # changes applied at a time; the inverted index commits once a page
-
-Ids = NDArray[np.int64]
-Vectors = NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from features.case_entries import CaseEntries
-from features.dense import DenseIndex, DenseLimits, FrozenVectors
+from features.dense import DenseIndex, DenseLimits, FrozenVectors, Ids, Vectors
 from features.dense_kinds import Renewal, empty_dense, load_dense
 from features.errors import IndexDamaged
 from features.files import link_file
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 _FULLTEXT, _DENSE = "fulltext", "dense"  # folders
 _FORWARD, _COLUMNS, _STRINGS = "forward.safetensors", "entries.safetensors", "entries.json"
-
-Ids = NDArray[np.int64]
-Vectors = NDArray[np.float32]
 
 
 @dataclass(eq=False)
