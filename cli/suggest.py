@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,12 @@ def suggest(
 
     if ticket_file is None and subject is None and description is None:
         raise click.UsageError("Give --ticket FILE, or --subject and --description.")
-    if ticket_file is not None and not (subject is None and description is None and top_k is None and not explain):
-        raise click.UsageError("Give --ticket FILE, or --subject, --description, --top-k and --explain, not both.")
-    more = ({"top_k": top_k} if top_k else {}) | ({"explain": True} if explain else {})
-    request = parse_suggest_request(_body(ticket_file, subject, description, more))
+    if ticket_file is not None and not (subject is None and description is None and top_k is None):
+        raise click.UsageError("Give --ticket FILE, or --subject, --description and --top-k, not both.")
+    request = parse_suggest_request(_body(ticket_file, subject, description, {"top_k": top_k} if top_k else {}))
+    query = to_query(request, request.ticket)
     with closing(assemble(settings_of(workspace))) as opened:
-        suggestion = opened.suggester.suggest(to_query(request, request.ticket))
+        suggestion = opened.suggester.suggest(replace(query, explain=query.explain or explain))
     click.echo(suggestion.model_dump_json() if as_json else render_suggestion(suggestion))
 
 

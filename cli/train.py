@@ -50,7 +50,11 @@ def train(
     from training.tuning_params import TuningParams
 
     settings = settings_of(workspace)
-    params = load_params(params_file, seed=seed, recipe=read_recipe(settings.recipe_path))
+    recipe = read_recipe(settings.recipe_path)
+    params = load_params(params_file, seed=seed, recipe=recipe)
+    if recipe and not searching:
+        chosen = ", ".join(f"{name} {value}" for name, value in recipe.items())
+        say(f"Using the recipe of {settings.recipe_path.name} ({chosen}); without the file, the defaults")
     if base_encoder and forget_tuned(settings):
         say("The tuned encoder is forgotten")
     tuning = TuningParams(seed=params.seed, minutes=tune_minutes) if tune_encoder else None

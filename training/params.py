@@ -120,7 +120,16 @@ class TrainingParams(Recipe):
             raise ValueError(f"costs must be {n} rows of {n} numbers, sev1 to sev4")
         if any(not 0 <= cost < inf for row in costs for cost in row) or any(costs[i][i] for i in range(n)):
             raise ValueError("costs must be at least 0, and 0 where the answer is true")
+        if not any(cost for row in costs for cost in row):
+            raise ValueError("costs are all 0, and so no answer is better than another; give what a wrong one costs")
         return costs
+
+    @field_validator("automate_precision")
+    @classmethod
+    def _asks_more_than_a_suggestion(cls, precision: float, info: ValidationInfo) -> float:
+        if precision < (suggest := info.data.get("suggest_precision", 0.0)):
+            raise ValueError(f"what is automated must hold at least the {suggest:g} of suggest_precision")
+        return precision
 
 
 def load_params(

@@ -122,7 +122,7 @@ def train(
             tuned.check_unseen(first_calibration_time(data, params))
         if searching:
             params = _searched(settings, data, params, tuned, say)
-        say(f"Fitting on {len(data.cases):,} tickets")
+        say(f"Fitting, calibrating and testing on {len(data.cases):,} tickets")
         fitted = fit(data, history, encoder, settings.index_dir / encoder.fingerprint, params)
     say("Scoring the newest tickets and the floors")
     release_id = _release_id(data, params)
@@ -275,6 +275,12 @@ def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
         notes.append(
             f"Too few Sev1 tickets to certify a recall of {params.sev1_recall:.0%}: {triage.sev1.n_positives} to "
             f"calibrate on, {triage.sev1.n_needed} needed."
+        )
+    elif triage.sev1 is not None:
+        notes.append(
+            f"The Sev1 flag, set from a risk of {triage.sev1.threshold:.3f} on, holds a recall of "
+            f"{params.sev1_recall:.0%} with {params.sev1_confidence:.0%} confidence ({triage.sev1.n_positives} Sev1 "
+            "tickets to calibrate on)."
         )
     models = {"category": triage.triage.category, **triage.triage.targets}
     for name, model in models.items():

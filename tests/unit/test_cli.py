@@ -167,7 +167,6 @@ def test_every_command_takes_a_workspace_and_explains_itself():
         (["keys", "create", "--label", "x", "--group", "a", "--all-groups"], "not both"),
         (["suggest"], "Give --ticket FILE, or --subject and --description."),
         (["suggest", "--subject", "x", "--ticket", str(SAMPLES / "new_ticket.json")], "not both"),
-        (["suggest", "--explain", "--ticket", str(SAMPLES / "new_ticket.json")], "not both"),
         (["suggest", "--subject", "x", "--top-k", "0"], "0 is not in the range"),
         (["serve", "--port", "70000"], "70000 is not in the range"),
         (["train", "--seed", "-1"], "-1 is not in the range"),

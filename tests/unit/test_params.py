@@ -37,7 +37,9 @@ def test_a_seed_that_is_given_wins(tmp_path: Path):
         ("costs = [[0, 1], [1, 0]]", "costs is wrong: costs must be 4 rows of 4 numbers, sev1 to sev4"),
         (f"costs = {[[1, 1, 1, 1]] * 4}", "costs must be at least 0, and 0 where the answer is true"),
         (f"costs = {[[0, -1, 1, 1]] + [[0, 0, 0, 0]] * 3}", "costs must be at least 0"),
+        (f"costs = {[[0, 0, 0, 0]] * 4}", "costs are all 0, and so no answer is better than another"),
         ("costs = 'cheap'", "costs is wrong"),
+        ("automate_precision = 0.5", "automate_precision is wrong: .*hold at least the 0.7 of suggest_precision"),
         ("seed = ", "is not valid TOML"),
     ],
 )
