@@ -38,7 +38,9 @@ def load_dense(snapshot: Path, folder: Path) -> DenseIndex:
     """
     path = snapshot / DENSE_FILE
     index = read_faiss(path)
-    loaded = ExactIndex.of_faiss(index) or IvfIndex.of_faiss(index, snapshot, folder)
+    loaded: DenseIndex | None = ExactIndex.of_faiss(index)
+    if loaded is None:  # and not just empty
+        loaded = IvfIndex.of_faiss(index, snapshot, folder)
     if loaded is None:
         raise IndexDamaged(f"The vectors {path} are of the wrong kind {type(index).__name__}; rebuild the index.")
     return loaded

@@ -274,6 +274,15 @@ def test_snapshots_hold_no_words_and_nothing_of_what_was_erased(index: CaseIndex
     assert index.verify(history).is_sound
 
 
+def test_the_snapshot_of_an_empty_index_opens(folder: Path, limits: DenseLimits, caplog: pytest.LogCaptureFixture):
+    index = CaseIndex.create(folder, ENCODER, STATISTICS, limits)
+    path = index.snapshot()
+    index.close()
+    opened = CaseIndex.open(folder, ENCODER, STATISTICS, limits)
+    assert (len(opened), opened.snapshot(), caplog.text) == (0, path, "")
+    opened.close()
+
+
 def test_an_index_of_another_encoder_starts_empty(index: CaseIndex, folder: Path, limits: DenseLimits):
     index.snapshot()
 
