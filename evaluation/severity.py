@@ -64,7 +64,7 @@ def evened_levels(probabilities: NDArray[np.float64], seen: Levels) -> Levels:
 
     Examples
     --------
-    >>> evened_levels(np.array([[0.3, 0.0, 0.7, 0.0]]), np.array([0, 2, 2, 2]))
+    >>> evened_levels(np.array([[0.4, 0.0, 0.6, 0.0]]), np.array([0, 2, 2, 2]))
     array([0])
     """
     rates = np.bincount(seen, minlength=N_LEVELS) ** _EVENING
