@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.common import progress, say, settings_of, workspace_option
-from features.errors import PrecedentError, Refused, Unavailable
+from features.errors import PrecedentError, Refused, ReleaseRefused, Unavailable
 
 if TYPE_CHECKING:
     from features.history import History
@@ -104,17 +104,12 @@ def _check_no_other_history(settings: Settings, history: History, samples: Path)
 
 def _train_if_needed(settings: Settings) -> tuple[str, Path]:
     """Train and promote, unless the champion has learned from this very history."""
-    from features.history import History
-    from features.release import current_release_id, load_release
     from training.export import export_page
 
-    champion = current_release_id(settings.releases_dir)
+    champion = _learned_champion(settings)
     if champion is not None:
-        with closing(History.open(settings.history_url)) as history:
-            last_change = history.last_change()
-        if load_release(settings.releases_dir / champion).manifest["data"]["last_change"] == last_change:
-            say(f"2  Release {champion} has learned from this history already.")
-            return champion, export_page(settings, champion)
+        say(f"2  Release {champion} has learned from this history already.")
+        return champion, export_page(settings, champion)
     say("2  Training, evaluation and report (the first time also the export of the encoder; a minute or two)")
     from training.params import load_params
     from training.promotion import promote
@@ -126,6 +121,24 @@ def _train_if_needed(settings: Settings) -> tuple[str, Path]:
     for line in made.headlines:
         say(f"   {line}")
     return made.release_id, export_page(settings, made.release_id)
+
+
+def _learned_champion(settings: Settings) -> str | None:
+    """The champion, if it has learned from this very history, and this version of Precedent can read it."""
+    from features.history import History
+    from features.release import current_release_id, load_release
+
+    champion = current_release_id(settings.releases_dir)
+    if champion is None:
+        return None
+    with closing(History.open(settings.history_url)) as history:
+        last_change = history.last_change()
+    try:
+        release = load_release(settings.releases_dir / champion)
+    except ReleaseRefused as refusal:
+        say(f"   {refusal.message}")
+        return None
+    return champion if release.manifest["data"]["last_change"] == last_change else None
 
 
 def _demo_key(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from features.errors import Conflict, Refused
+from features.errors import Conflict, Refused, ReleaseRefused
 from features.history import History
 from features.release import Release, current_release_id, list_releases, load_release, point_current
 from features.settings import Settings
@@ -90,8 +90,15 @@ def _beside_champion(settings: Settings, release: Release) -> Comparison | None:
     champion = current_release_id(settings.releases_dir)
     if champion is None or champion == release.id:
         return None
+    try:
+        served = load_release(settings.releases_dir / champion)
+    except ReleaseRefused as refusal:
+        raise ReleaseRefused(
+            f"Release {release.id} cannot be compared with the champion: {refusal.message} 'precedent promote --force' "
+            "promotes without comparing."
+        ) from None
     with closing(History.open(settings.history_url)) as history:
-        return compare_releases(Tickets(settings, history), release, load_release(settings.releases_dir / champion))
+        return compare_releases(Tickets(settings, history), release, served)
 
 
 def _serve(settings: Settings, release_id: str, event: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from cli.demo import _learned_champion
 from features.encoder import load_encoder
 from features.errors import (
     Conflict,
@@ -261,6 +262,17 @@ def test_a_damaged_release_is_not_promoted(trained_copy: Settings, trained: Trai
     with pytest.raises(ReleaseRefused, match=r"is damaged: category\.json does not match"):
         promote(trained_copy, None)
     assert current_release_id(trained_copy.releases_dir) is None
+
+
+def test_a_champion_of_another_version_does_not_lock_the_workspace(trained_copy: Settings, trained: Trained):
+    better, worse = trained.better.release_id, trained.worse.release_id
+    promote(trained_copy, worse)
+    path = trained_copy.releases_dir / worse / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 1}))
+    with pytest.raises(ReleaseRefused, match=r"cannot be compared with the champion: .* format version 1 .*--force"):
+        promote(trained_copy, better)
+    assert _learned_champion(trained_copy) is None, "so that the demo trains again"
+    assert promote(trained_copy, better, force=True) == better
 
 
 def test_evaluation_counts_only_what_was_not_learned_from(trained_copy: Settings, trained: Trained):
