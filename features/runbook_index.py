@@ -1,9 +1,8 @@
 """Which runbook to follow, and where in it to start.
 
-A runbook's score is the BM25 of its whole text plus the mean of two cosines, that of its best section and that of its
-sections' centroid. Links in similar resolved cases add to it. The constants were chosen on this project's own sample
-(``data_samples/``), whose tickets say which runbook was used, and on helpdesk texts that no runbook of it answers; what
-they give on public runbooks is in docs/benchmarks.md.
+A runbook's score is the BM25 of its whole text, to which the ticket's subject counts three times, plus the mean of two
+cosines: its best section's to the ticket's text, and its best section's to the subject. Links in similar resolved cases
+add to it. docs/index.md says how this was chosen, and docs/benchmarks.md what it gives on public runbooks.
 """
 
 from __future__ import annotations
@@ -20,15 +19,18 @@ from features.encoder import Encoder
 from features.forward import ForwardIndex, LexicalQuery
 from features.history_writes import pages
 from features.lexical import DocumentTerms, LexicalStatistics, document_terms, surface_forms, term_hashes
+from features.runbook_query import RunbookQuery
 from features.runbooks import Runbook, RunbookSection
 from features.text import ModelText
 from features.vectors import vector_key
 
 MIN_RELEVANCE = 0.2
+# A second runbook is worth reading where it fits nearly as well as the first.
+_SHARE_OF_BEST = 0.5
 # A section must read somewhat alike: a short ticket shares half its words with some runbook by chance.
-MIN_COSINE = 0.35
-# On the sample, the best runbook of a score of 0.62 is the one that was used in about half the cases.
-_MIDPOINT, _SCALE = 0.62, 0.08
+MIN_COSINE = 0.3
+# A logistic regression on the sample: as many tickets that no runbook answers as tickets that one does.
+_MIDPOINT, _SCALE = 0.64, 0.11
 _MAX_WORDS = 4
 _CHUNK = 256  # sections encoded before their vectors are kept
 _NAMEABLE = re.compile(r"[^\W\d_]{3}")
@@ -81,11 +83,11 @@ class RunbookScores:
     lexical : ndarray of float64, shape (n_runbooks,)
         BM25 over the query's self score, 0 to 1.
     dense : ndarray of float64, shape (n_runbooks,)
-        Cosine of the best section.
+        Mean of the best section's cosines to the text and to the subject.
     fused : ndarray of float64, shape (n_runbooks,)
         What runbooks are ranked by.
     best_section : ndarray of int64, shape (n_runbooks,)
-        Number of the best section in its runbook.
+        Number of the section that is nearest to text and subject together.
     """
 
     lexical: Scores
@@ -101,7 +103,6 @@ class RunbookIndex:
         self._items = tuple(items)
         self._vectors = vectors
         self._first = np.cumsum([0, *(len(item.sections) for item in items)])[:-1]
-        self._centroids = _centroids(vectors, self._first, len(items))
         self._terms = ForwardIndex()
         self._terms.extend([item.terms for item in items])
         self._statistics = LexicalStatistics.fit((item.terms for item in items), min_documents=1)
@@ -141,27 +142,21 @@ class RunbookIndex:
         """Ids of the runbooks, in the order of :meth:`scores`."""
         return [item.runbook.id for item in self._items]
 
-    def scores(self, text: ModelText, vector: Vectors) -> RunbookScores:
-        """Score every runbook.
-
-        Parameters
-        ----------
-        text : ModelText
-        vector : ndarray of float32, shape (dimension,), of length 1
-            The encoder's, of ``text.text``.
-        """
-        query = LexicalQuery.of(document_terms(text.subject, text.body), self._statistics)
-        _, lexical = self._terms.scores(query, np.arange(len(self)))
+    def scores(self, query: RunbookQuery) -> RunbookScores:
+        """Score every runbook."""
+        words = LexicalQuery.of(query.terms(), self._statistics)
+        _, lexical = self._terms.scores(words, np.arange(len(self)))
         if not len(self):
             return RunbookScores(lexical, lexical, lexical, np.empty(0, dtype=np.int64))
-        cosines = (self._vectors @ vector).astype(np.float64)
-        dense = np.maximum.reduceat(cosines, self._first)
+        cosines = (self._vectors @ query.vectors.T).astype(np.float64)
+        dense = np.maximum.reduceat(cosines, self._first).mean(axis=1)
         ends = [*self._first[1:], len(cosines)]
-        best = np.array([np.argmax(cosines[a:b]) for a, b in zip(self._first, ends, strict=True)])
-        return RunbookScores(lexical, dense, lexical + (dense + self._centroids @ vector) / 2.0, best)
+        both = cosines.sum(axis=1)
+        best = np.array([np.argmax(both[a:b]) for a, b in zip(self._first, ends, strict=True)])
+        return RunbookScores(lexical, dense, lexical + dense, best)
 
     def search(
-        self, text: ModelText, vector: Vectors, *, linked: Mapping[str, float] | None = None, limit: int = 3
+        self, query: RunbookQuery, *, linked: Mapping[str, float] | None = None, limit: int = 3
     ) -> list[RunbookHit]:
         """Find the runbooks to follow, best first; none where none is relevant.
 
@@ -170,7 +165,7 @@ class RunbookIndex:
         linked : mapping of str to float, optional
             Runbooks that similar resolved cases link to, by id or URL: the sum of those cases' relevances.
         """
-        scores = self.scores(text, vector)
+        scores = self.scores(query)
         relevance = 1.0 / (1.0 + np.exp(-(scores.fused - _MIDPOINT) / _SCALE))
         relevance[scores.dense < MIN_COSINE] = 0.0
         support = np.zeros(len(self))
@@ -180,10 +175,11 @@ class RunbookIndex:
         # A link from a case that is surely the same problem says as much as an even chance by the text.
         relevance = 1.0 - (1.0 - relevance) * 0.5**support
         order = np.lexsort((np.arange(len(self)), -relevance))[:limit]
+        least = max(MIN_RELEVANCE, _SHARE_OF_BEST * float(relevance.max(initial=0.0)))
         return [
-            self._hit(number, scores, float(relevance[number]), float(support[number]), text)
+            self._hit(number, scores, float(relevance[number]), float(support[number]), query.text)
             for number in order.tolist()
-            if relevance[number] >= MIN_RELEVANCE
+            if relevance[number] >= least
         ]
 
     def _hit(self, number: int, scores: RunbookScores, relevance: float, support: float, text: ModelText) -> RunbookHit:
@@ -262,12 +258,3 @@ def _embed(texts: Sequence[str], encoder: Encoder, store: VectorStore | None) ->
             store.put_vectors(made)
         known |= made
     return np.array([known[key] for key in keys], dtype=np.float32).reshape(len(keys), encoder.dimension)
-
-
-def _centroids(vectors: Vectors, first: NDArray[np.int64], n_runbooks: int) -> Vectors:
-    """Mean direction of each runbook's sections, rows of length 1."""
-    if n_runbooks == 0:
-        return vectors
-    sums = np.add.reduceat(vectors, first, axis=0)
-    centroids: Vectors = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
-    return centroids

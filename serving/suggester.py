@@ -22,6 +22,7 @@ from features.history import StoredCase
 from features.intake import Intake
 from features.intake_checks import checked_label
 from features.runbook_index import RunbookIndex
+from features.runbook_query import RunbookQuery
 from features.text import model_text
 from features.ticket import Case, LinkType, Ticket
 from serving.collapse import CaseGroup
@@ -264,6 +265,7 @@ class Suggester:
             for link in case.links:
                 if link.type is LinkType.RUNBOOK:
                     support[link.id] = support.get(link.id, 0.0) + relevance
+        query = RunbookQuery.of(example.text, example.vector, self.encoder)
         return [
             RunbookAnswer(
                 id=hit.id,
@@ -273,7 +275,7 @@ class Suggester:
                 relevance=round(hit.relevance, 4),
                 why=list(hit.why),
             )
-            for hit in self.runbooks.search(example.text, example.vector, linked=support, limit=MAX_RUNBOOKS)
+            for hit in self.runbooks.search(query, linked=support, limit=MAX_RUNBOOKS)
         ]
 
 

@@ -108,7 +108,7 @@ def _runbook_figures(data: TrainingData, history: History, encoder: Encoder) -> 
         ids = frozenset(link.id for link in stored.case.links if link.type is LinkType.RUNBOOK)
         if ids:
             linked.append((example, ids))
-    return runbook_link_figures(RunbookIndex.build(history.runbooks(), encoder, store=history), linked)
+    return runbook_link_figures(RunbookIndex.build(history.runbooks(), encoder, store=history), encoder, linked)
 
 
 def single_signal(name: str) -> Ranker:

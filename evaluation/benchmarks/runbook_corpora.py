@@ -30,7 +30,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class RunbookCorpus:
-    """Runbooks whose id is their path, stripped of what a matcher must not see, and the alerts that have one.
+    """Runbooks whose id is their path, stripped of what a matcher must not see, and the alerts that link to one.
+
+    The file that an alert links to may be missing or hold no text: then no method can find it.
 
     ``bodies`` holds the text of each runbook: its headings but the first, and what stands below them.
     """
@@ -69,13 +71,13 @@ def read_corpus(folder: Path, name: str) -> RunbookCorpus:
             runbooks.append(replace(_without_title(text), id=path))
         except ValueError:  # a file without text is no runbook, as for an import
             continue
-    known = {runbook.id for runbook in runbooks}
     alerts = tuple(
-        Alert(row.get("title") or "", row.get("description") or "", row["runbook"])
+        Alert(row.get("title") or "", row.get("description") or "", row["runbook"].removeprefix("./"))
         for row in read_rows(folder / f"{name}{_ALERTS}")
-        if row.get("runbook") in known
+        if row.get("runbook") is not None
     )
-    if not alerts:
+    known = {runbook.id for runbook in runbooks}
+    if not any(alert.runbook in known for alert in alerts):
         raise NotEnoughData(f"No alert in {folder / (name + _ALERTS)} links to a Markdown file of {name}{_TARBALL}.")
     return RunbookCorpus(name, tuple(runbooks), tuple(_body(runbook.sections) for runbook in runbooks), alerts)
 

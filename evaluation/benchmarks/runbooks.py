@@ -15,6 +15,7 @@ from evaluation.intervals import mean_interval
 from evaluation.retrieval import NOT_FOUND, rank_of_best_hit, recall_at_k
 from features.errors import NotEnoughData
 from features.runbook_index import RunbookIndex
+from features.runbook_query import RunbookQuery
 from features.text import model_text
 from features.ticket import Ticket
 
@@ -36,7 +37,7 @@ def _corpus_figures(bench: Bench, corpus: RunbookCorpus) -> dict[str, object]:
     ranks = _reference_ranks(bench, corpus) | {"fused": _product_ranks(bench, corpus)}
     body = {runbook.id: text for runbook, text in zip(corpus.runbooks, corpus.bodies, strict=True)}
     specific = [PurePosixPath(alert.runbook).name != "README.md" for alert in corpus.alerts]
-    not_verbatim = [not is_verbatim(alert, body[alert.runbook]) for alert in corpus.alerts]
+    not_verbatim = [not is_verbatim(alert, body.get(alert.runbook, "")) for alert in corpus.alerts]
     return {
         "n_runbooks": len(corpus.runbooks),
         **_figures(ranks, [True] * len(corpus.alerts)),
@@ -54,7 +55,8 @@ def _product_ranks(bench: Bench, corpus: RunbookCorpus) -> list[int]:
     with bench.step("search"):
         for alert in corpus.alerts:
             text = model_text(bench.intake.prepare_ticket(_ticket(alert)))
-            scores = index.scores(text, bench.encoder.encode([text.text])[0]).fused
+            query = RunbookQuery.of(text, bench.encoder.encode([text.text])[0], bench.encoder)
+            scores = index.scores(query).fused
             ranks.append(rank_of_best_hit(scores, _is_target(corpus, alert)))
     return ranks
 

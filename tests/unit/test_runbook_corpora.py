@@ -52,11 +52,11 @@ def test_path_front_matter_and_first_heading_are_out_of_sight(tmp_path: Path, te
     assert "QueueFull" not in "".join(section.heading + section.anchor + section.text for section in runbook.sections)
 
 
-def test_alerts_without_a_runbook_that_is_there_are_passed_over(tmp_path: Path):
+def test_alerts_without_a_runbook_are_passed_over_and_one_whose_file_is_missing_counts(tmp_path: Path):
     alerts = [ALERT | {"runbook": name} for name in ("./a.md", "a.md", None, "gone.md")]
     write_corpus(tmp_path, {"./a.md": "# A\ntext", "empty.md": "# nothing below"}, alerts)
     corpus = read_corpus(tmp_path, "team")
-    assert [alert.runbook for alert in corpus.alerts] == ["a.md"]
+    assert [alert.runbook for alert in corpus.alerts] == ["a.md", "a.md", "gone.md"]
     assert len(corpus.runbooks) == 1
     assert corpus_names(tmp_path) == ["team"]
 

@@ -12,6 +12,7 @@ from features.encoder import HashingEncoder, Vectors
 from features.history import History
 from features.lexical import LexicalStatistics
 from features.runbook_index import MIN_RELEVANCE, RunbookHit, RunbookIndex
+from features.runbook_query import RunbookQuery
 from features.runbooks import Runbook, RunbookSection
 from features.text import ModelText
 
@@ -48,8 +49,12 @@ class CountingEncoder(HashingEncoder):
 
 
 def search(subject: str, body: str = "", index: RunbookIndex = INDEX, **options: object) -> list[RunbookHit]:
+    return index.search(asked(subject, body), **options)
+
+
+def asked(subject: str, body: str = "") -> RunbookQuery:
     text = ModelText(subject, body)
-    return index.search(text, ENCODER.encode([text.text])[0], **options)
+    return RunbookQuery.of(text, ENCODER.encode([text.text])[0], ENCODER)
 
 
 def test_the_best_section_is_where_to_start():
@@ -69,7 +74,7 @@ def test_text_without_a_heading_is_named_by_the_title():
 def test_nothing_relevant_gives_nothing():
     assert search("Where is my parcel", "It was sent on Monday") == []
     assert search("", "") == []
-    assert RunbookIndex.build([], ENCODER).search(ModelText("a", "b"), ENCODER.encode(["a"])[0]) == []
+    assert RunbookIndex.build([], ENCODER).search(asked("a", "b")) == []
 
 
 @pytest.mark.parametrize("name", ["billing", "https://wiki.example/saml"])
@@ -104,17 +109,14 @@ def test_titles_services_tags_and_the_first_heading_can_be_left_out():
     bare = RunbookIndex.build([SAML, EXPORT, BILLING], ENCODER, use_titles=False)
 
     for word in ("failures", "sso", "Meaning"):
-        text = ModelText(word, "")
-        vector = ENCODER.encode([text.text])[0]
-        assert INDEX.scores(text, vector).lexical.any()
-        assert not bare.scores(text, vector).lexical.any()
-    assert bare.scores(ModelText("Mitigation", ""), ENCODER.encode(["x"])[0]).lexical[0] > 0
+        assert INDEX.scores(asked(word)).lexical.any()
+        assert not bare.scores(asked(word)).lexical.any()
+    assert bare.scores(asked("Mitigation")).lexical[0] > 0
     assert search("Exports time out", "too many rows in a report", bare)[0].id == "export"
 
 
 def test_headings_without_text_are_words_of_the_runbook_but_no_place_to_start():
-    text = ModelText("Diagnosis", "")
-    scores = INDEX.scores(text, ENCODER.encode(["SAML login failures\nDiagnosis"])[0])
+    scores = INDEX.scores(asked("Diagnosis", "SAML login failures"))
 
     assert scores.lexical[0] > 0
     assert scores.best_section[0] in (0, 1)
@@ -130,9 +132,9 @@ def test_a_runbook_without_text_is_found_by_its_title():
 
 def test_a_runbook_scores_alone_as_among_others_by_its_vectors():
     alone = RunbookIndex.build([SAML], ENCODER)
-    text, vector = ModelText("certificate", "expired"), ENCODER.encode(["certificate\nexpired"])[0]
+    query = asked("certificate", "expired")
 
-    assert alone.scores(text, vector).dense[0] == pytest.approx(INDEX.scores(text, vector).dense[0])
+    assert alone.scores(query).dense[0] == pytest.approx(INDEX.scores(query).dense[0])
 
 
 def test_words_that_tickets_rarely_use_are_named_first():
@@ -154,6 +156,6 @@ def test_only_new_sections_are_encoded(tmp_path: Path):
     second = RunbookIndex.build([SAML, EXPORT, BILLING], encoder, store=history)
 
     assert encoder.n_encoded == 4
-    text, vector = ModelText("certificate", ""), ENCODER.encode(["certificate"])[0]
-    np.testing.assert_allclose(second.scores(text, vector).dense[:2], first.scores(text, vector).dense)
+    query = asked("certificate")
+    np.testing.assert_allclose(second.scores(query).dense[:2], first.scores(query).dense)
     history.close()
