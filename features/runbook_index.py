@@ -8,8 +8,8 @@ add to it. docs/index.md says how this was chosen, and docs/benchmarks.md what i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from features.encoder import Encoder
 from features.forward import ForwardIndex, LexicalQuery
 from features.history_writes import pages
 from features.lexical import DocumentTerms, LexicalStatistics, document_terms, surface_forms, term_hashes
+from features.runbook_names import RunbookNames
 from features.runbook_query import RunbookQuery
 from features.runbooks import Runbook, RunbookSection
 from features.text import ModelText
@@ -30,7 +31,10 @@ _SHARE_OF_BEST = 0.5
 # A section must read somewhat alike: a short ticket shares half its words with some runbook by chance.
 MIN_COSINE = 0.3
 # A logistic regression on the sample: as many tickets that no runbook answers as tickets that one does.
-_MIDPOINT, _SCALE = 0.64, 0.11
+_MIDPOINT = 0.64
+LOGITS_PER_SCORE = 9.0
+"""How much a score of 1 more says."""
+_TELLING = 0.5  # logits from which links of a category or product are named as a reason
 _MAX_WORDS = 4
 _CHUNK = 256  # sections encoded before their vectors are kept
 _NAMEABLE = re.compile(r"[^\W\d_]{3}")
@@ -96,6 +100,25 @@ class RunbookScores:
     best_section: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownLinks:
+    """What is known of runbooks for a ticket beside their text.
+
+    Attributes
+    ----------
+    followed : mapping of str to sequence of float
+        For each runbook that similar resolved cases link to, by id, the relevances of those cases.
+    log_odds : ndarray of float64, shape (n_runbooks,), or None
+        What links of its category and product add, in logits, in the order of :attr:`RunbookIndex.ids`.
+    refused : frozenset of str
+        Ids of runbooks that somebody called wrong for this very ticket.
+    """
+
+    followed: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    log_odds: Scores | None = None
+    refused: frozenset[str] = frozenset()
+
+
 class RunbookIndex:
     """Runbooks, searchable by the text and vector of a ticket. Immutable; made by :meth:`build`."""
 
@@ -107,7 +130,9 @@ class RunbookIndex:
         self._terms.extend([item.terms for item in items])
         self._statistics = LexicalStatistics.fit((item.terms for item in items), min_documents=1)
         self._ticket_statistics = ticket_statistics
-        self._number_of = {name: number for number, item in enumerate(items) for name in item.names}
+        self._number_of = {item.runbook.id: number for number, item in enumerate(items)}
+        self.names = RunbookNames(item.runbook for item in items)
+        """What links and texts call the runbooks."""
 
     @classmethod
     def build(
@@ -155,39 +180,40 @@ class RunbookIndex:
         best = np.array([np.argmax(both[a:b]) for a, b in zip(self._first, ends, strict=True)])
         return RunbookScores(lexical, dense, lexical + dense, best)
 
-    def search(
-        self, query: RunbookQuery, *, linked: Mapping[str, float] | None = None, limit: int = 3
-    ) -> list[RunbookHit]:
-        """Find the runbooks to follow, best first; none where none is relevant.
-
-        Parameters
-        ----------
-        linked : mapping of str to float, optional
-            Runbooks that similar resolved cases link to, by id or URL: the sum of those cases' relevances.
-        """
+    def search(self, query: RunbookQuery, known: KnownLinks | None = None, *, limit: int = 3) -> list[RunbookHit]:
+        """Find the runbooks to follow, best first; none where none is relevant."""
+        known = known or KnownLinks()
         scores = self.scores(query)
-        relevance = 1.0 / (1.0 + np.exp(-(scores.fused - _MIDPOINT) / _SCALE))
+        logits = (scores.fused - _MIDPOINT) * LOGITS_PER_SCORE
+        relevance = 1.0 / (1.0 + np.exp(-(logits if known.log_odds is None else logits + known.log_odds)))
         relevance[scores.dense < MIN_COSINE] = 0.0
         support = np.zeros(len(self))
-        for name, weight in (linked or {}).items():
+        for name, relevances in known.followed.items():
             if (number := self._number_of.get(name)) is not None:
-                support[number] += weight
+                support[number] = sum(relevances)
         # A link from a case that is surely the same problem says as much as an even chance by the text.
         relevance = 1.0 - (1.0 - relevance) * 0.5**support
+        for name in known.refused:
+            if (number := self._number_of.get(name)) is not None:
+                relevance[number] = 0.0
         order = np.lexsort((np.arange(len(self)), -relevance))[:limit]
         least = max(MIN_RELEVANCE, _SHARE_OF_BEST * float(relevance.max(initial=0.0)))
         return [
-            self._hit(number, scores, float(relevance[number]), float(support[number]), query.text)
+            self._hit(number, scores, float(relevance[number]), known, query.text)
             for number in order.tolist()
             if relevance[number] >= least
         ]
 
-    def _hit(self, number: int, scores: RunbookScores, relevance: float, support: float, text: ModelText) -> RunbookHit:
+    def _hit(
+        self, number: int, scores: RunbookScores, relevance: float, known: KnownLinks, text: ModelText
+    ) -> RunbookHit:
         item = self._items[number]
         section = item.sections[int(scores.best_section[number])].heading or item.runbook.title
         why = []
-        if support > 0:
-            why.append("linked from similar resolved cases")
+        if n := len(known.followed.get(item.runbook.id, ())):
+            why.append(f"followed in {n} similar resolved {'case' if n == 1 else 'cases'}")
+        if known.log_odds is not None and known.log_odds[number] >= _TELLING:
+            why.append("tickets of this category or product often link to it")
         if scores.dense[number] >= MIN_COSINE:
             why.append(f"its section “{section}” reads alike (cosine {scores.dense[number]:.2f})")
         if words := self._shared_words(item, text):
@@ -235,13 +261,6 @@ class _Item:
             texts,
             document_terms("", "\n".join([*texts, *only_headings, *labels])),
         )
-
-    @property
-    def names(self) -> Iterator[str]:
-        """What a link may call the runbook."""
-        yield self.runbook.id
-        if self.runbook.url:
-            yield self.runbook.url
 
 
 def _joined(*parts: str) -> str:

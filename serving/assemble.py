@@ -16,6 +16,7 @@ from features.release import Release, current_release_id, load_release
 from features.runbook_index import RunbookIndex
 from features.settings import Settings
 from serving.ranking import Ranker
+from serving.runbook_map import RUNBOOK_MAP, RunbookMap
 from serving.suggester import Suggester
 from serving.triage import Triage
 from serving.verdicts import VerdictReader
@@ -189,6 +190,7 @@ def build_parts(
     """
     triage = Triage.from_release(release)
     ranker = Ranker.from_json(release.json("ranker"))
+    runbook_map = RunbookMap.from_json(release.json(RUNBOOK_MAP)) if release.has(f"{RUNBOOK_MAP}.json") else None
     statistics = LexicalStatistics.from_arrays(release.arrays("statistics"))
     encoder = _encoder(release, settings, encoder)
     index = CaseIndex.open(settings.index_dir / encoder.fingerprint, encoder, statistics)
@@ -206,6 +208,7 @@ def build_parts(
             runbooks=RunbookIndex.build(history.runbooks(), encoder, statistics, store=history),
             read_cases=history.cases,
             verdicts=VerdictReader(history, settings.system),
+            runbook_map=runbook_map,
         )
     except BaseException:
         index.close()

@@ -1,4 +1,4 @@
-"""What agents made of suggested cases: pairs of tickets that somebody looked at and called alike, or not."""
+"""What agents made of suggested cases and runbooks: what somebody looked at and called right for a ticket, or not."""
 
 from __future__ import annotations
 
@@ -37,3 +37,32 @@ def case_feedback(history: History, kind: Literal["accepted", "wrong"]) -> list[
     )
     with history.reading() as connection:
         return [(row.asked, row.shown) for row in connection.execute(statement)]
+
+
+def runbook_feedback(history: History, kind: Literal["accepted", "wrong"]) -> list[tuple[int, str]]:
+    """Rows of a ticket and ids of the runbook that was suggested for it, each pair once.
+
+    Parameters
+    ----------
+    kind : str
+        What was said of the runbook.
+    """
+    statement = (
+        select(tickets.c.row_id, journal_feedback.c.ref_id)
+        .select_from(journal_feedback)
+        .join(journal_suggestions, journal_suggestions.c.request_id == journal_feedback.c.request_id)
+        .join(
+            tickets,
+            (tickets.c.system == journal_suggestions.c.ticket_system)
+            & (tickets.c.id == journal_suggestions.c.ticket_id),
+        )
+        .where(
+            journal_feedback.c.target == "runbook",
+            journal_feedback.c.kind == kind,
+            journal_feedback.c.ref_id.is_not(None),
+        )
+        .distinct()
+        .order_by(tickets.c.row_id, journal_feedback.c.ref_id)
+    )
+    with history.reading() as connection:
+        return [(row.row_id, row.ref_id) for row in connection.execute(statement)]

@@ -24,7 +24,7 @@ from features.intake_checks import checked_label
 from features.runbook_index import RunbookIndex
 from features.runbook_query import RunbookQuery
 from features.text import model_text
-from features.ticket import Case, LinkType, Ticket
+from features.ticket import Case, Ticket
 from serving.collapse import CaseGroup
 from serving.explain import Surroundings, explained
 from serving.listing import Listing
@@ -32,11 +32,12 @@ from serving.near_cases import NearCases, may_see
 from serving.ranking import MAX_CANDIDATES, Pool, Ranker
 from serving.reasons import Asked, case_reasons
 from serving.resolutions import ResolvedNote, resolutions
-from serving.schemas import RelatedOpen, ResolutionAnswer, RunbookAnswer, SimilarCase, Suggestion
+from serving.runbook_answers import runbook_answers
+from serving.runbook_map import RunbookMap
+from serving.schemas import RelatedOpen, ResolutionAnswer, SimilarCase, Suggestion
 from serving.triage import Prediction, Triage
 from serving.verdicts import VerdictReader
 
-MAX_RUNBOOKS = 3
 # Runbooks are voted for by the links of the best cases; further ones say little of this ticket.
 _VOTING_CASES = 10
 
@@ -94,6 +95,7 @@ class Suggester:
         runbooks: RunbookIndex,
         read_cases: CaseReader,
         verdicts: VerdictReader | None = None,
+        runbook_map: RunbookMap | None = None,
     ) -> None:
         if index.fingerprint != encoder.fingerprint:
             raise EncoderMismatch(
@@ -108,6 +110,8 @@ class Suggester:
         self.runbooks = runbooks
         self._intake = intake
         self._read_cases = read_cases
+        self.runbook_map = runbook_map or RunbookMap()
+        self._verdicts = verdicts
         self._listing = Listing(index, ranker, verdicts)
 
     def suggest(self, query: Query) -> Suggestion:
@@ -159,8 +163,14 @@ class Suggester:
             ],
             related_open=[_related_open(group, cases) for group in listed.open if group.shown.row_id in cases],
             resolutions=self._resolutions([cases[group.shown.row_id].case for group in found[: query.top_k]]),
-            runbooks=self._runbooks(
-                example, [(group.best.relevance, cases[group.shown.row_id].case) for group in found]
+            runbooks=runbook_answers(
+                self.runbooks,
+                self.runbook_map,
+                RunbookQuery.of(example.text, example.vector, self.encoder),
+                category=prediction.category,
+                product=example.ticket.product,
+                cases=[(group.best.relevance, cases[group.shown.row_id].case) for group in found],
+                refused=self._verdicts.refused_runbooks(example.ticket.id) if self._verdicts else frozenset(),
             ),
             novel=prediction.novel,
             hidden_count=n_hidden,
@@ -258,25 +268,6 @@ class Suggester:
                 if case.outcome.resolution
             ]
         )
-
-    def _runbooks(self, example: Example, cases: Sequence[tuple[float, Case]]) -> list[RunbookAnswer]:
-        support: dict[str, float] = {}
-        for relevance, case in cases:
-            for link in case.links:
-                if link.type is LinkType.RUNBOOK:
-                    support[link.id] = support.get(link.id, 0.0) + relevance
-        query = RunbookQuery.of(example.text, example.vector, self.encoder)
-        return [
-            RunbookAnswer(
-                id=hit.id,
-                title=hit.title,
-                url=hit.url,
-                section=hit.section,
-                relevance=round(hit.relevance, 4),
-                why=list(hit.why),
-            )
-            for hit in self.runbooks.search(query, linked=support, limit=MAX_RUNBOOKS)
-        ]
 
 
 def new_request_id() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import Connection, select
 
@@ -71,11 +72,19 @@ class VerdictReader:
         with self.history.reading() as connection:
             said = [(names[row], (names[row][0], to_id)) for row, to_id in _denials(connection, list(names))]
             if ticket_id is not None:
-                said += [(own, (self.system, case_id)) for case_id in _wrong_cases(connection, self.system, ticket_id)]
+                wrong = _called_wrong(connection, self.system, ticket_id, "case")
+                said += [(own, (self.system, case_id)) for case_id in wrong]
         return Verdicts(
             pairs=frozenset(frozenset((rows[a], rows[b])) for a, b in said if {a, b} <= rows.keys()),
             not_this=frozenset(rows[name] for pair in said if own in pair for name in pair if name in rows),
         )
+
+    def refused_runbooks(self, ticket_id: str | None) -> frozenset[str]:
+        """Ids of the runbooks that were suggested for a ticket and called wrong."""
+        if ticket_id is None:
+            return frozenset()
+        with self.history.reading() as connection:
+            return frozenset(_called_wrong(connection, self.system, ticket_id, "runbook"))
 
 
 def _denials(connection: Connection, row_ids: Sequence[int]) -> list[tuple[int, str]]:
@@ -89,8 +98,10 @@ def _denials(connection: Connection, row_ids: Sequence[int]) -> list[tuple[int, 
     return found
 
 
-def _wrong_cases(connection: Connection, system: str, ticket_id: str) -> Sequence[str]:
-    """Ids of cases that were suggested for a ticket and called wrong."""
+def _called_wrong(
+    connection: Connection, system: str, ticket_id: str, target: Literal["case", "runbook"]
+) -> Sequence[str]:
+    """Ids of cases or runbooks that were suggested for a ticket and called wrong."""
     statement = (
         select(journal_feedback.c.ref_id)
         .join_from(
@@ -99,7 +110,7 @@ def _wrong_cases(connection: Connection, system: str, ticket_id: str) -> Sequenc
         .where(
             journal_suggestions.c.ticket_system == system,
             journal_suggestions.c.ticket_id == ticket_id,
-            journal_feedback.c.target == "case",
+            journal_feedback.c.target == target,
             journal_feedback.c.kind == "wrong",
             journal_feedback.c.ref_id.is_not(None),
         )

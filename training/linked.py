@@ -1,4 +1,4 @@
-"""Learn the ranker from the history's own links, by time, and score it on the newest ones."""
+"""Learn from the history's own links, by time, and score it on the newest ones."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 from evaluation.dataset import RankingGroup
 from evaluation.ranking_data import duplicate_clusters, ranking_group
 from evaluation.retrieval import NOT_FOUND, RetrievalFigures, rank_of_best_hit, retrieval_figures
-from evaluation.runbook_links import METHODS, runbook_link_figures
 from features.case_index import CaseIndex
 from features.encoder import Encoder
 from features.history import History
-from features.runbook_index import RunbookIndex
 from features.ticket import LinkType
 from serving.case_feedback import case_feedback
 from serving.ranking import SIGNALS, UNTRAINED, Ranker
+from serving.runbook_map import RunbookMap
 from training.data import TrainingData
 from training.params import TrainingParams
 from training.ranker import fit_ranker
+from training.runbook_links import NO_FIGURES, RunbookFigures, fit_runbook_links
 
 MAX_UNLINKED = 2000
 _METHODS = ("lexical", "dense", "untrained", "fused")
@@ -39,20 +39,19 @@ class LinkedFigures:
     similar : mapping of str to RetrievalFigures
         Duplicate and related tickets, by method: ``lexical`` (BM25 alone), ``dense`` (cosine alone), ``untrained`` and
         ``fused`` (the release's ranker).
-    runbooks : mapping of str to RetrievalFigures
-        Runbooks, by the text alone: ``lexical``, ``dense``, ``fused``.
+    runbooks : RunbookFigures
     """
 
     similar: Mapping[str, RetrievalFigures]
-    runbooks: Mapping[str, RetrievalFigures]
+    runbooks: RunbookFigures
 
     def metrics(self) -> dict[str, float]:
         """Figures by name, for the record of a run."""
-        found = {"similar_n": float(self.similar["fused"].n), "runbook_n": float(self.runbooks["fused"].n)}
+        found = {"similar_n": float(self.similar["fused"].n), "runbook_n": float(self.runbooks.by_text["fused"].n)}
         for name, figures in self.similar.items():
             found[f"similar_{name}_recall_at_10"] = figures.recall_at_10
             found[f"similar_{name}_mrr"] = figures.mrr
-        for name, figures in self.runbooks.items():
+        for name, figures in (*self.runbooks.by_text.items(), *_named_newest(self.runbooks)):
             found[f"runbook_{name}_recall_at_1"] = figures.recall_at_1
             found[f"runbook_{name}_recall_at_3"] = figures.recall_at_3
         return found
@@ -63,10 +62,24 @@ class LinkedFigures:
         if self.similar["fused"].n:
             each = ", ".join(f"{name} {f.recall_at_10:.3f} / {f.mrr:.3f}" for name, f in self.similar.items())
             lines.append(f"Similar cases: recall@10 / MRR of {each}, n = {self.similar['fused'].n}")
-        if self.runbooks["fused"].n:
-            each = ", ".join(f"{name} {f.recall_at_1:.3f} / {f.recall_at_3:.3f}" for name, f in self.runbooks.items())
-            lines.append(f"Runbooks: recall@1 / recall@3 of {each}, n = {self.runbooks['fused'].n}")
+        for what, found in (("Runbooks", self.runbooks.by_text), ("Runbooks, newest tickets", self.runbooks.newest)):
+            if n := found["fused"].n:
+                each = ", ".join(f"{name} {f.recall_at_1:.3f} / {f.recall_at_3:.3f}" for name, f in found.items())
+                lines.append(f"{what}: recall@1 / recall@3 of {each}, n = {n}")
         return lines
+
+
+def _named_newest(figures: RunbookFigures) -> Iterator[tuple[str, RetrievalFigures]]:
+    for name, found in figures.newest.items():
+        yield f"newest_{name}", found
+
+
+class FromLinks(NamedTuple):
+    """What links taught, and how well it does."""
+
+    ranker: Ranker
+    runbook_map: RunbookMap
+    figures: LinkedFigures
 
 
 def fit_on_links(
@@ -76,8 +89,9 @@ def fit_on_links(
     encoder: Encoder,
     cut: datetime | None,
     params: TrainingParams,
-) -> tuple[Ranker, LinkedFigures]:
-    """Fit a ranker on the links of tickets created before the cut, and score it on those after.
+    predicted: Mapping[int, tuple[str, float]] | None = None,
+) -> FromLinks:
+    """Learn from the links of tickets created before the cut, and score it on those after.
 
     Parameters
     ----------
@@ -87,10 +101,12 @@ def fit_on_links(
         Holds every ticket; a query sees only older ones.
     cut : datetime or None
         Creation time (UTC) of the first test ticket; without one nothing is learned from links.
+    predicted : mapping of int to (str, float), optional
+        As in :func:`training.runbook_links.fit_runbook_links`.
     """
     if cut is None:
         nothing = dict.fromkeys(_METHODS, retrieval_figures([]))
-        return UNTRAINED, LinkedFigures(nothing, dict.fromkeys(METHODS, retrieval_figures([])))
+        return FromLinks(UNTRAINED, RunbookMap(), LinkedFigures(nothing, NO_FIGURES))
     verdicts = link_verdicts(history)
     before = _groups(data, index, verdicts.matches, until=cut)
     after = _groups(data, index, verdicts.matches, since=cut)
@@ -98,17 +114,8 @@ def fit_on_links(
     ranker = fit_ranker(sorted([*before, *unlinked], key=lambda group: group.created_at), params)
     rankers = (single_signal("bm25"), single_signal("cosine"), UNTRAINED, ranker)
     similar = {name: score_groups(after, method) for name, method in zip(_METHODS, rankers, strict=True)}
-    return ranker, LinkedFigures(similar, _runbook_figures(data, history, encoder))
-
-
-def _runbook_figures(data: TrainingData, history: History, encoder: Encoder) -> dict[str, RetrievalFigures]:
-    """Every ticket with a linked runbook counts: ranking runbooks by text learns nothing from a history."""
-    linked = []
-    for example, stored in zip(data.rows.examples, data.cases, strict=True):
-        ids = frozenset(link.id for link in stored.case.links if link.type is LinkType.RUNBOOK)
-        if ids:
-            linked.append((example, ids))
-    return runbook_link_figures(RunbookIndex.build(history.runbooks(), encoder, store=history), encoder, linked)
+    runbook_map, runbooks = fit_runbook_links(data, history, encoder, cut, predicted or {})
+    return FromLinks(ranker, runbook_map, LinkedFigures(similar, runbooks))
 
 
 def single_signal(name: str) -> Ranker:

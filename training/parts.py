@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from features.language import LANGUAGE_RULES
 from features.lexical import LexicalStatistics
-from serving.ranking import Ranker
+from serving.runbook_map import RUNBOOK_MAP
 from serving.target_model import TargetModel
 from serving.triage import Triage
+from training.linked import FromLinks
 
 Part = Mapping[str, NDArray[np.generic]] | Mapping[str, Any] | list[Any]
 
 
-def release_parts(triage: Triage, ranker: Ranker, statistics: LexicalStatistics) -> dict[str, Part]:
+def release_parts(triage: Triage, learned: FromLinks, statistics: LexicalStatistics) -> dict[str, Part]:
     """Arrays and JSON of every model, by file name."""
     arrays, config = triage.space.to_parts()
     names = {name: f"target_{number}_{_slug(name)}" for number, name in enumerate(sorted(triage.targets))}
@@ -32,7 +33,8 @@ def release_parts(triage: Triage, ranker: Ranker, statistics: LexicalStatistics)
             # By the rules that told them: what other rules call a language need not be what was counted.
             "languages": {LANGUAGE_RULES: sorted(triage.languages)},
         },
-        "ranker.json": ranker.to_json(),
+        "ranker.json": learned.ranker.to_json(),
+        f"{RUNBOOK_MAP}.json": learned.runbook_map.to_json(),
         "statistics.safetensors": statistics.to_arrays(),
         "taxonomy.json": {
             "category": list(triage.category.classes) if triage.category else [],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,11 +21,11 @@ from features.release import ENCODER, write_release
 from features.settings import HASHING_ENCODER, Settings
 from features.taxonomy_file import workspace_taxonomy
 from features.text import RULES_VERSION
-from serving.ranking import Ranker
+from serving.triage import Triage
 from training.data import TrainingData, first_calibration_time, labelled_split, load_training_data
 from training.encoder_tuning import TuningOutcome, tune_encoder
 from training.label_notes import label_notes, label_record, listed
-from training.linked import LinkedFigures, fit_on_links
+from training.linked import FromLinks, LinkedFigures, fit_on_links
 from training.params import TrainingParams
 from training.parents import parent_notes, with_labels
 from training.parts import release_parts
@@ -73,8 +73,7 @@ class Fitted:
     split: Split
     triage: FittedTriage
     statistics: LexicalStatistics
-    ranker: Ranker
-    linked: LinkedFigures
+    learned: FromLinks
     backtest: Backtest
 
 
@@ -127,14 +126,14 @@ def train(
     say("Scoring the newest tickets and the floors")
     release_id = _release_id(data, params)
     report = build_report(data, fitted.split, fitted.triage, fitted.backtest, params, release_id=release_id)
-    figures = metrics(report) | target_metrics(fitted.backtest) | fitted.linked.metrics()
+    figures = metrics(report) | target_metrics(fitted.backtest) | fitted.learned.figures.metrics()
     figures |= outcome.metrics() if outcome else {}
     say(f"Writing release {release_id}")
     release_folder = write_release(
         settings.releases_dir,
         release_id=release_id,
         parts={
-            **release_parts(fitted.triage.triage, fitted.ranker, fitted.statistics),
+            **release_parts(fitted.triage.triage, fitted.learned, fitted.statistics),
             **_records(fitted, figures, params),
             ENCODER: folder,
         },
@@ -157,7 +156,7 @@ def train(
     notes = tuple(_notes(fitted, params))
     labels = label_record(data.labels)
     return TrainingRun(
-        release_id, release_folder, recorded, report, reports, figures, notes, fitted.linked, labels, outcome
+        release_id, release_folder, recorded, report, reports, figures, notes, fitted.learned.figures, labels, outcome
     )
 
 
@@ -189,16 +188,28 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     with closing(CaseIndex.open(index_folder, encoder, statistics)) as index:
         index.replay(history)
         index.snapshot()
-        ranker, linked = fit_on_links(data, history, index, encoder, split.cut, params)
+        tested = backtest(triage.triage, rows.take(split.test), rows.take(seen))
+        predicted = _predicted(tested, triage.triage, [data.cases[labelled[i]].row_id for i in split.test])
+        learned = fit_on_links(data, history, index, encoder, split.cut, params, predicted)
     return Fitted(
         data=data,
         split=split.renumbered(labelled),
         triage=triage,
         statistics=statistics,
-        ranker=ranker,
-        linked=linked,
-        backtest=backtest(triage.triage, rows.take(split.test), rows.take(seen)),
+        learned=learned,
+        backtest=tested,
     )
+
+
+def _predicted(tested: Backtest, triage: Triage, row_ids: Sequence[int]) -> dict[int, tuple[str, float]]:
+    """The most probable category of each test ticket, with its probability, by row."""
+    if triage.category is None or tested.category_probabilities is None:
+        return {}
+    best = tested.category_probabilities.argmax(axis=1).tolist()
+    return {
+        row: (triage.category.classes[k], float(probabilities[k]))
+        for row, k, probabilities in zip(row_ids, best, tested.category_probabilities, strict=True)
+    }
 
 
 def _searched(
@@ -294,6 +305,6 @@ def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
         f"No model of {name}: its training tickets have fewer than two values to tell apart."
         for name in sorted(set(fitted.data.rows.targets) - set(triage.triage.targets))
     ]
-    if not fitted.ranker.trained:
+    if not fitted.learned.ranker.trained:
         notes.append("Similar cases use the untrained ranking: the history has too few duplicate links to learn from.")
     return notes

@@ -51,7 +51,8 @@ def demo(
             yield Suggester(
                 release_id="demo",
                 triage=fitted.triage.triage,
-                ranker=fitted.ranker,
+                ranker=fitted.learned.ranker,
+                runbook_map=fitted.learned.runbook_map,
                 encoder=encoder,
                 intake=open_intake(settings),
                 index=index,

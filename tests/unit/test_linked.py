@@ -65,7 +65,7 @@ def made(tmp_path: Path) -> Iterator[Made]:
 
 
 def test_links_before_the_cut_teach_and_those_after_score(made: Made):
-    ranker, figures = made.fit(cut_day=120)
+    ranker, _, figures = made.fit(cut_day=120)
     assert ranker.trained
     assert set(figures.similar) == {"lexical", "dense", "untrained", "fused"}
     assert {found.n for found in figures.similar.values()} == {20}
@@ -78,7 +78,7 @@ def test_links_before_the_cut_teach_and_those_after_score(made: Made):
 
 
 def test_too_few_links_before_the_cut_leave_the_untrained_ranking(made: Made):
-    ranker, figures = made.fit(cut_day=75)
+    ranker, _, figures = made.fit(cut_day=75)
     assert ranker == UNTRAINED
     assert figures.similar["fused"].n == 65
 
@@ -97,7 +97,7 @@ def test_unlinked_tickets_before_the_cut_count_for_all_of_them_and_judged_ones_a
 
 
 def test_without_a_cut_nothing_is_learned_or_scored(made: Made):
-    ranker, figures = made.fit(cut_day=None)
+    ranker, _, figures = made.fit(cut_day=None)
     assert ranker == UNTRAINED
     assert figures.similar["fused"].n == 0
     assert figures.headlines() == []
@@ -113,10 +113,10 @@ def test_runbooks_are_scored_by_the_links_of_tickets(tmp_path: Path):
     try:
         sections = [RunbookSection("Steps", f"What to do when the {problem(day)} is.", "steps") for day in range(5)]
         made.history.replace_runbooks([runbook(day, section) for day, section in enumerate(sections)])
-        figures = made.fit(cut_day=2)[1]
-        assert {found.n for found in figures.runbooks.values()} == {3}
-        assert figures.runbooks["fused"].recall_at_1 == 1.0
-        assert figures.headlines()[-1].endswith("n = 3")
+        figures = made.fit(cut_day=2).figures
+        assert {found.n for found in figures.runbooks.by_text.values()} == {3}
+        assert figures.runbooks.by_text["fused"].recall_at_1 == 1.0
+        assert [line.rpartition(", ")[2] for line in figures.headlines()] == ["n = 3", "n = 1"]
     finally:
         made.close()
 
@@ -147,6 +147,6 @@ def test_a_denied_duplicate_and_a_link_to_nowhere_count_for_nothing(tmp_path: Pa
     ]
     made = Made(tmp_path, cases)
     try:
-        assert made.fit(cut_day=5)[1].similar["fused"].n == 1, "only the related ticket has a match"
+        assert made.fit(cut_day=5).figures.similar["fused"].n == 1, "only the related ticket has a match"
     finally:
         made.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from features.encoder import HashingEncoder, Vectors
 from features.history import History
 from features.lexical import LexicalStatistics
-from features.runbook_index import MIN_RELEVANCE, RunbookHit, RunbookIndex
+from features.runbook_index import MIN_RELEVANCE, KnownLinks, RunbookHit, RunbookIndex
 from features.runbook_query import RunbookQuery
 from features.runbooks import Runbook, RunbookSection
 from features.text import ModelText
@@ -48,8 +49,8 @@ class CountingEncoder(HashingEncoder):
         return super().encode(texts)
 
 
-def search(subject: str, body: str = "", index: RunbookIndex = INDEX, **options: object) -> list[RunbookHit]:
-    return index.search(asked(subject, body), **options)
+def search(subject: str, body: str = "", index: RunbookIndex = INDEX, limit: int = 3, **known: Any) -> list[RunbookHit]:
+    return index.search(asked(subject, body), KnownLinks(**known), limit=limit)
 
 
 def asked(subject: str, body: str = "") -> RunbookQuery:
@@ -77,30 +78,54 @@ def test_nothing_relevant_gives_nothing():
     assert RunbookIndex.build([], ENCODER).search(asked("a", "b")) == []
 
 
-@pytest.mark.parametrize("name", ["billing", "https://wiki.example/saml"])
-def test_links_of_similar_cases_count_by_id_or_url(name: str):
-    assert search("Where is my parcel", linked={name: 0.1, "unknown": 9.0}) == []
+def test_links_of_similar_cases_count():
+    assert search("Where is my parcel", followed={"billing": [0.1], "unknown": [9.0]}) == []
 
-    (hit,) = search("Where is my parcel", linked={name: 1.0})
-    (sure,) = search("Where is my parcel", linked={name: 3.0})
+    (hit,) = search("Where is my parcel", followed={"billing": [1.0]})
+    (sure,) = search("Where is my parcel", followed={"billing": [1.0, 1.0, 1.0]})
 
-    assert hit.id == {"billing": "billing", "https://wiki.example/saml": "saml"}[name]
+    assert hit.id == "billing"
     assert MIN_RELEVANCE < hit.relevance == pytest.approx(0.5)
     assert sure.relevance == pytest.approx(0.875)
-    assert hit.why[0] == "linked from similar resolved cases"
+    assert hit.why[0] == "followed in 1 similar resolved case"
+    assert sure.why[0] == "followed in 3 similar resolved cases"
 
 
 def test_links_add_to_the_text():
     plain = {hit.id: hit.relevance for hit in search("SAML login failures", "certificate expired")}
     linked = {
-        hit.id: hit.relevance for hit in search("SAML login failures", "certificate expired", linked={"saml": 1.0})
+        hit.id: hit.relevance for hit in search("SAML login failures", "certificate expired", followed={"saml": [1.0]})
     }
 
     assert linked["saml"] == pytest.approx(1 - (1 - plain["saml"]) / 2)
 
 
+def test_links_of_the_category_add_to_the_text_and_are_said():
+    plain = search("Exports time out", "invoice")
+    learned = search("Exports time out", "invoice", log_odds=np.array([0.0, 2.0, 0.0]))
+
+    assert (plain[0].id, learned[0].id) == ("export", "export")
+    assert learned[0].relevance > plain[0].relevance
+    assert "tickets of this category or product often link to it" in learned[0].why
+    assert "tickets of this category or product often link to it" not in plain[0].why
+
+
+def test_a_runbook_that_was_refused_for_this_ticket_is_not_shown_again():
+    known = {"followed": {"saml": [1.0, 1.0]}}
+
+    assert [hit.id for hit in search("SAML login failures", **known)] == ["saml"]
+    assert search("SAML login failures", **known, refused=frozenset({"saml", "gone"})) == []
+
+
+def test_what_fits_half_as_well_as_the_best_is_not_shown():
+    assert [hit.id for hit in search("x", followed={"saml": [5.0], "export": [0.5], "billing": [1.2]})] == [
+        "saml",
+        "billing",
+    ]
+
+
 def test_limit_and_order():
-    hits = search("SAML export invoice", linked={"saml": 1.0, "export": 2.0, "billing": 3.0}, limit=2)
+    hits = search("SAML export invoice", followed={"saml": [1.0], "export": [2.0], "billing": [3.0]}, limit=2)
 
     assert [hit.id for hit in hits] == ["billing", "export"]
 

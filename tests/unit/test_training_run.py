@@ -368,7 +368,7 @@ def fitted_parts(settings: Settings, index_folder: Path) -> dict[str, Any]:
     encoder = load_encoder(encoder_folder(settings))
     with closing(History.open(settings.history_url)) as history:
         fitted = fit(load_training_data(history, encoder), history, encoder, index_folder, PARAMS)
-    return release_parts(fitted.triage.triage, fitted.ranker, fitted.statistics)
+    return release_parts(fitted.triage.triage, fitted.learned, fitted.statistics)
 
 
 def with_labels(row: Row, **labels: Any) -> Row:

@@ -18,12 +18,17 @@ from serving.neighbours import Neighbours, Vote
 from serving.novelty import SIGNALS, Familiarity, Novelty
 from serving.parents import Parent
 from serving.ranking import UNTRAINED
+from serving.runbook_map import RunbookMap
 from serving.schemas import Action
 from serving.severity_model import INPUT_NAMES, N_INPUTS, SecondStage, SeverityModel
 from serving.target_model import TargetModel
 from serving.triage import Triage
+from training.linked import FromLinks, LinkedFigures
 from training.params import DEFAULT_COSTS
 from training.parts import release_parts
+from training.runbook_links import NO_FIGURES
+
+NOTHING_LEARNED = FromLinks(UNTRAINED, RunbookMap(), LinkedFigures({}, NO_FIGURES))
 
 
 def head(weights: list[list[float]]) -> LinearHead:
@@ -246,7 +251,7 @@ def release_of(tmp_path):
     from features.lexical import LexicalStatistics
 
     def write(triage: Triage):
-        parts = release_parts(triage, UNTRAINED, LexicalStatistics.fit([]))
+        parts = release_parts(triage, NOTHING_LEARNED, LexicalStatistics.fit([]))
         return write_release(tmp_path, release_id="r1", parts=parts)
 
     return write
@@ -293,7 +298,7 @@ def test_a_second_stage_over_other_inputs_is_refused(triage: Triage, release_of)
 def test_a_second_stage_over_inputs_of_other_names_is_refused(triage: Triage, tmp_path, inputs, message: str):
     from features.lexical import LexicalStatistics
 
-    parts = release_parts(triage, UNTRAINED, LexicalStatistics.fit([]))
+    parts = release_parts(triage, NOTHING_LEARNED, LexicalStatistics.fit([]))
     parts["severity.json"] = {**parts["severity.json"], "inputs": list(inputs)}
     release = load_release(write_release(tmp_path, release_id="r1", parts=parts))
     with pytest.raises(ReleaseRefused, match=f"r1 weighs other signals of severity .*{message}"):
@@ -355,7 +360,7 @@ def test_a_release_gives_its_languages_back(triage: Triage, release_of):
 def test_a_release_of_other_language_rules_answers_every_language(triage: Triage, tmp_path, languages):
     from features.lexical import LexicalStatistics
 
-    parts = release_parts(replace(triage, languages=frozenset({"en"})), UNTRAINED, LexicalStatistics.fit([]))
+    parts = release_parts(replace(triage, languages=frozenset({"en"})), NOTHING_LEARNED, LexicalStatistics.fit([]))
     models = {key: value for key, value in parts["models.json"].items() if key != "languages"}
     parts["models.json"] = models if languages is None else {**models, "languages": languages}
     release = load_release(write_release(tmp_path, release_id="r1", parts=parts))

@@ -1,0 +1,99 @@
+"""Which runbooks the tickets of a category and of a product were solved with: what links say beyond the text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RUNBOOK_MAP = "runbook_map"
+"""Name of the release's part."""
+
+# As many tickets, shared out as all links are, stand beside those of a category: few links say little.
+_PRIOR_TICKETS = 5.0
+
+Counts = Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookMap:
+    """Links to runbooks counted by label, and how much they count beside the text.
+
+    Attributes
+    ----------
+    category, product : mapping of str to mapping of str to int
+        For each category or product, the number of tickets that link to each runbook, by the runbook's id.
+    category_weight, product_weight : float
+        Of the log-odds of each; 0 where there were too few links to learn from.
+    """
+
+    category: Counts = field(default_factory=dict)
+    product: Counts = field(default_factory=dict)
+    category_weight: float = 0.0
+    product_weight: float = 0.0
+
+    def log_odds(
+        self, ids: Sequence[str], *, category: str | None, confidence: float, product: str | None
+    ) -> NDArray[np.float64]:
+        """How much more likely each runbook is than its text tells; shape (len(ids),), in logits.
+
+        Parameters
+        ----------
+        category : str or None
+            The most probable one.
+        confidence : float
+            Its probability, 0 to 1.
+        """
+        found = np.zeros(len(ids))
+        if self.category_weight and category is not None:
+            found += self.category_weight * confidence * lift(self.category, category, ids)
+        if self.product_weight and product is not None:
+            found += self.product_weight * lift(self.product, product, ids)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON that :meth:`from_json` makes the same map of."""
+        return {
+            "category": {label: dict(counts) for label, counts in self.category.items()},
+            "product": {label: dict(counts) for label, counts in self.product.items()},
+            "category_weight": self.category_weight,
+            "product_weight": self.product_weight,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RunbookMap:
+        """Read a map as a release has it."""
+        return cls(
+            {label: dict(counts) for label, counts in value["category"].items()},
+            {label: dict(counts) for label, counts in value["product"].items()},
+            float(value["category_weight"]),
+            float(value["product_weight"]),
+        )
+
+
+def lift(counts: Counts, label: str, ids: Sequence[str]) -> NDArray[np.float64]:
+    """Logarithm of how much more of a label's links each runbook has than of all, shape (len(ids),).
+
+    A runbook that no link names is neither favoured nor held back: 0.
+
+    Examples
+    --------
+    >>> counts = {"Login": {"saml": 9, "billing": 1}, "Invoices": {"billing": 10}}
+    >>> lift(counts, "Login", ["saml", "billing", "new"]).round(2).tolist()
+    [0.51, -0.79, 0.0]
+    """
+    totals: dict[str, int] = {}
+    for of_label in counts.values():
+        for name, n in of_label.items():
+            totals[name] = totals.get(name, 0) + n
+    own = counts.get(label, {})
+    n_own, n_all = sum(own.values()), sum(totals.values())
+    result = np.zeros(len(ids))
+    for number, name in enumerate(ids):
+        if total := totals.get(name, 0):
+            share = total / n_all
+            result[number] = np.log((own.get(name, 0) + _PRIOR_TICKETS * share) / (n_own + _PRIOR_TICKETS) / share)
+    return result
