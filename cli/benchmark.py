@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("task", type=click.Choice(["category", "severity", "similar", "runbooks", "all", "tune-untrained"]))
+@click.argument(
+    "task",
+    type=click.Choice(["category", "severity", "similar", "runbooks", "all", "tune-untrained", "sev1-promise"]),
+)
 @click.option(
     "--data",
     "folder",
@@ -38,6 +41,12 @@ if TYPE_CHECKING:
     help="What the category of an issue is (category only); component needs --project.",
 )
 @click.option("--project", metavar="KEY", help="Only this project's issues and pairs (not with 'all').")
+@click.option(
+    "--draws", type=click.IntRange(min=1), help="Draws of calibration tickets (sev1-promise only; default 1000)."
+)
+@click.option(
+    "--fits", type=click.IntRange(min=1), help="Fits that they are drawn for (sev1-promise only; default 20)."
+)
 @tune_options
 @workspace_option
 @json_option
@@ -47,6 +56,8 @@ def benchmark(
     on: Literal["tune", "test"] | None,
     label: str,
     project: str | None,
+    draws: int | None,
+    fits: int | None,
     tune_encoder: bool,
     tune_minutes: float,
     workspace: Path | None,
@@ -58,15 +69,20 @@ def benchmark(
     """
     from evaluation.benchmarks.all import run_all, run_task
     from evaluation.benchmarks.render import render
+    from evaluation.benchmarks.sev1_promise import N_DRAWS, N_FITS, sev1_promise
     from evaluation.benchmarks.tune_untrained import tune_untrained
 
     if tune_encoder and task != "category":
         raise InvalidInput(f"--tune-encoder is for the category benchmark, not for {task}; leave it out.")
+    if task != "sev1-promise" and (draws or fits):
+        raise InvalidInput(f"--draws and --fits are for sev1-promise, not for {task}; leave them out.")
     bench = _bench(workspace, tune_minutes if tune_encoder else None)
     if task == "all":
         result: dict[str, object] = dict(run_all(bench, folder, on=on))
     elif task == "tune-untrained":
         result = tune_untrained(bench, folder)
+    elif task == "sev1-promise":
+        result = sev1_promise(bench, folder, n_draws=draws or N_DRAWS, n_fits=fits or N_FITS)
     else:
         result = run_task(bench, task, folder, on=on, label=label, project=project)
     if as_json:

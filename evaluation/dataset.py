@@ -133,6 +133,9 @@ class RankingGroup:
 FitTriage = Callable[[LabelledRows, LabelledRows], FittedTriage]
 """Fits on the first rows and calibrates on the second."""
 
+ChooseRecallThreshold = Callable[[NDArray[np.float64]], RecallThreshold]
+"""Chooses, by the risks of positive calibration rows, the threshold that keeps the recall of the Sev1 flag."""
+
 SeverityWithout = Callable[[LabelledRows, LabelledRows, LabelledRows], Mapping[str, NDArray[np.float64]]]
 """Fits as :data:`FitTriage` does; severity probabilities of the third rows by the kind of input that is left out."""
 

@@ -12,7 +12,7 @@ from training.folds import fit_triage_in_folds
 from training.params import TrainingParams
 from training.ranker import calibrated, fit_ranker, fit_weights
 from training.severity_ablation import severity_without
-from training.thresholds import threshold_for_precision
+from training.thresholds import threshold_for_precision, threshold_for_recall
 from training.triage import fit_triage
 
 
@@ -26,6 +26,7 @@ def fitting(params: TrainingParams) -> Fitting:
         weights=lambda groups, regularisation: fit_weights(groups, regularisation=regularisation),
         calibrated=partial(calibrated, params=params),
         threshold=partial(threshold_for_precision, error_rate=ERROR_RATE),
+        sev1_threshold=partial(threshold_for_recall, recall=params.sev1_recall, confidence=params.sev1_confidence),
         costs=np.array(params.costs, dtype=np.float64),
         sev1_recall=params.sev1_recall,
         sev1_confidence=params.sev1_confidence,

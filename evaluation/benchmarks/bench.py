@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from evaluation.benchmarks.vectors import Progress, VectorStore
 from evaluation.dataset import (
     CalibrateRanker,
+    ChooseRecallThreshold,
     FitInFolds,
     FitRanker,
     FitTriage,
@@ -56,6 +57,7 @@ class Fitting:
     weights: FitWeights
     calibrated: CalibrateRanker
     threshold: ChooseThreshold
+    sev1_threshold: ChooseRecallThreshold
     costs: NDArray[np.float64]
     sev1_recall: float
     sev1_confidence: float

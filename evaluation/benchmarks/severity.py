@@ -54,13 +54,13 @@ def severity_benchmark(bench: Bench, folder: Path, *, on: On, project: str | Non
     """
     split = _split(bench, folder, on=on, project=project)
     with bench.step("fit"):
-        fitted = bench.fitting.triage(_labelled(split.train), _labelled(split.calibration))
+        fitted = bench.fitting.triage(labelled(split.train), labelled(split.calibration))
     model, sev1 = fitted.triage.severity, fitted.sev1
     if model is None or sev1 is None:
         raise NotEnoughData(f"The training rows of {folder} have one severity only; give a folder with two or more.")
     with bench.step("predict"):
-        seen = _labelled([*split.train, *split.calibration])
-        rows = _labelled(split.test)
+        seen = labelled([*split.train, *split.calibration])
+        rows = labelled(split.test)
         probabilities = model.probabilities(fitted.triage.space.transform(rows.examples), neighbours_among(seen, rows))
     truth = _levels(split.test)
     likely = probabilities.argmax(axis=1).astype(np.int64)
@@ -68,7 +68,7 @@ def severity_benchmark(bench: Bench, folder: Path, *, on: On, project: str | Non
     answered = model.cheapest(probabilities).astype(np.int64)
     costs = bench.fitting.costs
     with bench.step("without"):
-        found = bench.fitting.severity_without(_labelled(split.train), _labelled(split.calibration), rows)
+        found = bench.fitting.severity_without(labelled(split.train), labelled(split.calibration), rows)
         without = {kind: _without(each, truth, costs) for kind, each in found.items()}
     with bench.step("floors"):
         floors, tfidf_risk = _floors(split, truth, costs)
@@ -110,7 +110,8 @@ def _split(bench: Bench, folder: Path, *, on: On, project: str | None) -> _Split
     return _Split([known[i] for i in fit], [known[i] for i in calibration], tests)
 
 
-def _labelled(rows: Sequence[Row]) -> LabelledRows:
+def labelled(rows: Sequence[Row]) -> LabelledRows:
+    """Rows with their severities alone, so that a fit learns nothing else."""
     return LabelledRows(
         examples=tuple(row.example for row in rows),
         categories=(None,) * len(rows),

@@ -331,6 +331,14 @@ def test_the_table_is_for_people(precedent: Callable[..., Any], root: Path, tmp_
     assert "embed" in result.err, "what goes on is on standard error"
 
 
+def test_the_sev1_promise_of_a_history_too_small_to_promise(run: Run, root: Path):
+    result = run("sev1-promise", "--data", root / "issues", "--fits", 2, "--draws", 5)
+    assert (result["n_tickets"], result["n_sev1"]) == (300, 50)
+    assert [result[kind]["n_draws"] for kind in ("whole_fits", "split", "known_recall")] == [2, 6, 6]
+    assert all(result[kind]["n_certified"] == 0 for kind in ("whole_fits", "split", "known_recall"))
+    assert all(result[kind]["share_broken"] is None for kind in ("whole_fits", "split", "known_recall"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -341,6 +349,7 @@ def test_the_table_is_for_people(precedent: Callable[..., Any], root: Path, tmp_
         (["severity", "--data", "issues", "--project", "NOPE"], "no issue of project 'NOPE'"),
         (["category", "--data", "nowhere"], "does not exist"),
         (["similar", "--data", "issues", "--tune-encoder"], "is for the category benchmark, not for similar"),
+        (["severity", "--data", "issues", "--draws", "5"], "are for sev1-promise, not for severity"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_way_out(
