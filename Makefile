@@ -1,7 +1,7 @@
 # make demo          from nothing to a served suggestion (ONCE=1: stop the service afterwards)
 # make test          the tests, with their own set-up
 # make crash         kills a process that writes the index, 200 times at random moments, and looks at what is left
-# make venv          just the environment, .venv, with the command `precedent` and every extra
+# make venv          just the environment, .venv, with the command `precedent` and every extra but bench
 # make check         linters, types and import contracts
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv

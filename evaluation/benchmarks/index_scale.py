@@ -15,9 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -27,6 +25,7 @@ from numpy.typing import NDArray
 
 from evaluation.benchmarks.index_scale_cases import case_figures, facts_figures
 from evaluation.benchmarks.index_scale_data import Tickets, read_tickets
+from evaluation.benchmarks.memory import anonymous_bytes, in_own_process
 from evaluation.benchmarks.timing import Times, timed
 from evaluation.benchmarks.vectors import Progress
 from features.dense import DenseIndex, DenseLimits
@@ -45,7 +44,7 @@ _ROUNDING = 1e-5  # of a cosine that is summed in another order
 _MOST_TEXTS = 100_000  # above, analysing as many texts would take most of an hour
 _TO_COMPARE = 100_000  # at this size and on the real tickets alone, every kind is measured
 
-_FORCED = {
+FORCED = {
     "ivf-sq8": DenseLimits(exact_below=1),
     "ivf-sq4": DenseLimits(exact_below=1, memory_bytes=0),
 }
@@ -75,7 +74,7 @@ def scale_figures(
     truths = [_truth(exact, tickets, share) for share in _SHARES]
     kinds: dict[str, DenseLimits] = {"default": DenseLimits()}
     if n in (_TO_COMPARE, len(tickets.cases)):
-        kinds |= _FORCED
+        kinds |= FORCED
     figures: dict[str, object] = {"n": n, "n_real": min(n, len(tickets.cases)), "exact_search": _exact_figures(truths)}
     renewals = []
     for name, limits in kinds.items():
@@ -127,9 +126,7 @@ def _kind_figures(
     progress(f"{kind}: load")
     files = [path for path in (folder / "snapshot").iterdir() if path.is_file()]
     _, check = timed(lambda: [file_sha256(path) for path in files])
-    # In a process of its own, whose memory no other index has left its mark on.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        memory, load = pool.submit(_memory_of, folder / "snapshot", folder / "measured").result()
+    memory, load = in_own_process(dense_memory, folder / "snapshot", folder / "measured")
     index = load_dense(folder / "snapshot", folder / "loaded")
     progress(f"{kind}: search")
     searches = {_name(truth.share): _search_figures(index, tickets, truth) for truth in truths}
@@ -208,18 +205,12 @@ def _search_once(index: DenseIndex, tickets: Tickets, lock: ReadWriteLock, took:
             index.search(vector, _POOL)
 
 
-def _memory_of(snapshot: Path, folder: Path) -> tuple[int, float]:
+def dense_memory(snapshot: Path, folder: Path) -> tuple[int, float]:
     """Memory that an index takes, in bytes, and the seconds that it takes to read."""
-    before = _anonymous_bytes()
+    before = anonymous_bytes()
     index, seconds = timed(lambda: load_dense(snapshot, folder))
     index.search(np.eye(1, index.dimension, dtype=np.float32)[0], _POOL)
-    return _anonymous_bytes() - before, seconds
-
-
-def _anonymous_bytes() -> int:
-    """Memory of the process that no file backs."""
-    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(1024 * int(line.split()[1]) for line in status if line.startswith("RssAnon:"))
+    return anonymous_bytes() - before, seconds
 
 
 def _name(share: float | None) -> str:

@@ -43,6 +43,8 @@ def test_every_import_is_declared(folder: str):
     requirements = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["postgres"]]
     if folder != "serving":
         requirements += PROJECT["optional-dependencies"]["train"]
+    if folder == "evaluation":
+        requirements += PROJECT["optional-dependencies"]["bench"]
     if folder == "tests":
         requirements += PROJECT["optional-dependencies"]["dev"]
     declared = {normal(requirement) for requirement in requirements}
