@@ -18,6 +18,7 @@ _VERBS: dict[str, tuple[str, str]] = {
     "promote": ("cli.promote:promote", "Make a release the champion that is served."),
     "rollback": ("cli.promote:rollback", "Go back to the release served before."),
     "report": ("cli.report:report_group", "Reports for leads."),
+    "runbook": ("cli.runbook:runbook_group", "Begin a runbook from resolved cases."),
     "index": ("cli.index:index_group", "Look at the case index, check it, rebuild it."),
     "serve": ("cli.serve:serve", "Answer the ticketing system over HTTP."),
     "suggest": ("cli.suggest:suggest", "One suggestion on the command line."),

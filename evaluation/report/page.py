@@ -1,37 +1,21 @@
-"""The lead's report as a page: one self-contained HTML file, the same for a screen, a screen reader and paper.
-
-Everything that came from outside (texts, ids, category names) is cleaned and escaped at one place each, and the page's
-own policy forbids scripts, images, forms, other hosts, and every style but its sheet.
-"""
+"""The misclassification report as a page, and what a page may show of a ticket."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from evaluation.report import figures, wording
+from evaluation.report import figures
 from evaluation.report.contents import MisclassificationReport
-from features.ticket import SEVERITIES, Author, Case
+from evaluation.report.document import document
+from features.ticket import Author, Case
 
 MAX_SUBJECT_CHARS = 200
 MAX_TEXT_CHARS = 300
 _WEB_ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+")
-
-SECTION_NAMES = {
-    "missed": "missed tickets",
-    "pairs": "confused pairs",
-    "labels": "tickets",
-    "actions": "actions",
-    "confidence": "curve",
-    "classes": "categories",
-}
-ACTION_NAMES = {"automate": "Automated", "suggest": "Suggested to an agent", "abstain": "Held back"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +74,12 @@ def render(report: MisclassificationReport, read_texts: ReadTexts | None = None)
     str
         An HTML document; encode it as UTF-8.
     """
-    loader = PackageLoader("evaluation.report")
-    environment = _environment(loader)
-    sheet = loader.get_source(environment, "report.css")[0]
-    return environment.get_template("misclassification.html").render(
+    return document(
+        "misclassification.html",
         report=report,
         texts=read_texts(report.row_ids) if read_texts is not None else None,
         **_pictures(report),
         max_classes=figures.MAX_CLASSES,
-        sheet=Markup(sheet),  # noqa: S704
-        policy=_policy(sheet),
     )
 
 
@@ -113,42 +93,3 @@ def _pictures(report: MisclassificationReport) -> dict[str, Markup]:
         drawn["severity_curve"] = figures.reliability_svg(report.severity.calibration, figures.SEVERITY_CURVE)
         drawn["sev1_curve"] = figures.reliability_svg(report.severity.sev1_risk, figures.SEV1_CURVE)
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704
-
-
-def _environment(loader: PackageLoader) -> Environment:
-    environment = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {
-        "count": wording.count,
-        "day": wording.day,
-        "interval": wording.interval,
-        "level_name": wording.level_name,
-        "percent": wording.percent,
-        "floor_names": wording.FLOOR_NAMES,
-        "reason_names": wording.REASONS,
-        "section_names": SECTION_NAMES,
-        "action_names": ACTION_NAMES,
-        "levels": SEVERITIES,
-    }
-    environment.filters["capitalize_first"] = _capitalize_first
-    return environment
-
-
-def _capitalize_first(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _finalize(value: object) -> object:
-    """Clean every text on its way into the page; markup is ours and stays."""
-    return wording.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _policy(sheet: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

@@ -30,6 +30,16 @@ REASONS = {
     "language_not_trained": "in a language with too few tickets",
 }
 
+SECTION_NAMES = {
+    "missed": "missed tickets",
+    "pairs": "confused pairs",
+    "labels": "tickets",
+    "actions": "actions",
+    "confidence": "curve",
+    "classes": "categories",
+}
+ACTION_NAMES = {"automate": "Automated", "suggest": "Suggested to an agent", "abstain": "Held back"}
+
 
 def percent(share: float, n: int = 0) -> str:
     """A share as a percentage: with a decimal where at least 1,000 tickets carry it, or where it would round to an end.

@@ -1,0 +1,48 @@
+"""``precedent runbook draft``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.common import settings_of, workspace_option
+
+
+@click.group("runbook")
+def runbook_group() -> None:
+    """Runbooks from what the history knows."""
+
+
+@runbook_group.command()
+@click.argument("cluster")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Where to write it (default: standard output).",
+)
+@workspace_option
+def draft(cluster: str, out: Path | None, workspace: Path | None) -> None:
+    """Print the Markdown skeleton of a runbook for CLUSTER, to be edited by a person.
+
+    CLUSTER is the id of a ticket: the one that 'precedent report runbooks' names, or any other. The skeleton holds what
+    the tickets about the same thing say of symptoms, checks and resolutions, each with its case.
+    """
+    from contextlib import closing
+
+    from evaluation.runbook_draft import draft as skeleton
+    from evaluation.topic_cases import topic_of
+    from features.files import replace_file
+    from serving.assemble import assemble
+
+    settings = settings_of(workspace)
+    with closing(assemble(settings)) as opened:
+        topic = topic_of(cluster, opened.history, opened.suggester, opened.parts.statistics, system=settings.system)
+    text = skeleton(topic.cases, topic.words)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(out, text.encode())
+    click.echo(f"Draft of {len(topic.cases)} cases: {out}")

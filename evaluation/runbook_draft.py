@@ -1,0 +1,119 @@
+"""A runbook to begin with, from resolved cases: a Markdown skeleton that a person edits. Nothing in it is made up."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import yaml
+
+from features.runbooks import slug
+from features.text import identifiers
+from features.ticket import Author, Case
+from serving.resolutions import ResolvedNote, resolutions
+
+_N_SYMPTOMS = 8
+_N_CHECKS = 8
+_N_RESOLUTIONS = 8
+_N_SOURCES = 20
+_MAX_CHARS = 300
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+_CHECK = re.compile(r"\b(?:check|verify|confirm|compare|inspect|look(?:ed)? (?:at|for)|reproduc\w+|logs? show)", re.I)
+
+
+def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
+    """Write the skeleton.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        Of one topic, the most central first. Those of an access group are left out: a runbook is read by all.
+    words : sequence of str
+        That name the topic.
+
+    Returns
+    -------
+    str
+        Markdown that ``precedent import runbooks`` reads.
+    """
+    open_to_all = [case for case in cases if case.ticket.access_group is None]
+    title = " ".join(words).capitalize() or "Untitled"
+    blocks = [
+        _front_matter(open_to_all, title),
+        f"# {title}",
+        "## Meaning\n\n<!-- What is broken, in a sentence or two, and for whom. -->",
+        _listed("Symptoms", "What customers wrote; keep what tells this problem from others.", _symptoms(open_to_all)),
+        _listed("Diagnosis", "What agents looked at; put it in order, with the commands.", _checks(open_to_all)),
+        _listed("Resolution", "What was done, and in how many of the cases below.", _steps(open_to_all)),
+        _listed("Source cases", "Remove before publishing, or keep as links.", _sources(open_to_all)),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _front_matter(cases: Sequence[Case], title: str) -> str:
+    products = Counter(case.ticket.product for case in cases if case.ticket.product)
+    severities = Counter(str(case.outcome.severity) for case in cases if case.outcome.severity)
+    categories = Counter(case.outcome.category for case in cases if case.outcome.category)
+    head = {
+        "id": slug(title) or "untitled",
+        "title": title,
+        "owner": None,
+        "services": [name for name, _ in products.most_common(3)],
+        "severity": severities.most_common(1)[0][0] if severities else None,
+        "last_reviewed": None,
+        "tags": [name for name, _ in categories.most_common(2)],
+    }
+    return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---"
+
+
+def _listed(heading: str, hint: str, items: Iterable[str]) -> str:
+    lines = [f"- {item}" for item in items]
+    return "\n\n".join([f"## {heading}", f"<!-- {hint} -->", "\n".join(lines) or "- "])
+
+
+def _symptoms(cases: Sequence[Case]) -> Iterator[str]:
+    named = Counter(name for case in cases for name in set(identifiers(case.ticket)))
+    for name, n in named.most_common(_N_SYMPTOMS // 2):
+        if n > 1:
+            yield f"`{name}` (in {n} of {len(cases)} cases)"
+    for case in cases[: _N_SYMPTOMS // 2]:
+        yield f"“{_short(case.ticket.subject)}” ({case.id})"
+
+
+def _checks(cases: Sequence[Case]) -> list[str]:
+    found: dict[str, str] = {}
+    for case in cases:
+        for sentence in _agents_sentences(case):
+            if _CHECK.search(sentence):
+                found.setdefault(sentence.lower(), f"{_short(sentence)} ({case.id})")
+    return list(found.values())[:_N_CHECKS]
+
+
+def _agents_sentences(case: Case) -> Iterator[str]:
+    texts = [case.outcome.resolution or "", *(m.text for m in case.ticket.messages if m.by is Author.AGENT)]
+    for text in texts:
+        yield from (sentence.strip() for sentence in _SENTENCE_END.split(text) if sentence.strip())
+
+
+def _steps(cases: Sequence[Case]) -> Iterator[str]:
+    notes = [
+        ResolvedNote(case.id, case.outcome.resolution, case.outcome.outcome)
+        for case in cases
+        if case.outcome.is_resolved and case.outcome.resolution
+    ]
+    for answer in resolutions(notes, limit=_N_RESOLUTIONS):
+        held = "" if answer.held_rate is None else f", held in {answer.held_rate:.0%} of those that tell"
+        yield f"{answer.summary} ({', '.join(answer.case_ids)}{held})"
+
+
+def _sources(cases: Sequence[Case]) -> Iterator[str]:
+    for case in cases[:_N_SOURCES]:
+        name = f"[{case.id}]({case.outcome.url})" if case.outcome.url else case.id
+        resolved = f", resolved {case.outcome.resolved_at:%Y-%m-%d}" if case.outcome.resolved_at else ""
+        yield f"{name}: {_short(case.ticket.subject)}{resolved}"
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _MAX_CHARS else flat[: _MAX_CHARS - 1].rstrip() + "…"

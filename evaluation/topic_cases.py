@@ -1,0 +1,50 @@
+"""The cases about the same thing as a ticket of the history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evaluation.topic_words import common_words
+from evaluation.topics import MIN_COSINE
+from features.case_index import CaseFilter
+from features.errors import NotFound
+from features.history import History
+from features.lexical import LexicalStatistics
+from features.text import model_text
+from features.ticket import Case
+from features.vectors import embed_cases
+from serving.suggester import Suggester
+
+_MOST_CASES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TopicCases:
+    """Resolved and open cases of a topic, the most central first, and the words that name it."""
+
+    cases: Sequence[Case]
+    words: Sequence[str]
+
+
+def topic_of(
+    ticket_id: str, history: History, suggester: Suggester, statistics: LexicalStatistics, *, system: str
+) -> TopicCases:
+    """Find what is as near to a ticket as tickets of one topic are (:mod:`evaluation.topics`).
+
+    Raises
+    ------
+    NotFound
+        If the history holds no ticket of this id.
+    """
+    row = suggester.index.row_of(ticket_id, system=system)
+    stored = history.cases([row]).get(row) if row is not None else None
+    if stored is None:
+        raise NotFound(f"The history holds no ticket {ticket_id!r}; 'precedent report runbooks' names one a topic.")
+    vector = embed_cases(history, suggester.encoder, [stored])[0]
+    rows, cosines = suggester.index.nearest(vector, _MOST_CASES, CaseFilter())
+    near = [int(row) for row, cosine in zip(rows, cosines, strict=True) if cosine >= MIN_COSINE]
+    found = history.cases(near)
+    cases = [found[row].case for row in near if row in found]
+    texts = [model_text(case.ticket).text for case in cases if case.ticket.access_group is None]
+    return TopicCases(cases, common_words(texts, statistics))
