@@ -218,6 +218,11 @@ def test_from_the_history_to_the_answer(
     assert "merged by the taxonomy: Single sign-on → Access > SSO" in told["notes"][0]
     assert told["labels"]["category"]["retired"].keys() == {"Mobile > App"}
     assert "Data loss" in told["labels"]["category"]["outside"]
+    reported = json.loads((Path(told["report"]) / "misclassification.json").read_text())["category"]["relabelled"]
+    became = {each["label"]: (each["fate"], each["became"]) for each in reported}
+    assert became["Single sign-on"] == ("merged", "Access > SSO")
+    assert became["Mobile > App"] == ("retired", None)
+    assert became["Data loss"] == ("outside", None)
 
     release = load_release(Path(told["folder"]))
     assert release.json("labels") == told["labels"]
