@@ -93,15 +93,30 @@ def _history(settings: Settings) -> Iterator[Finding]:
 
 
 def _taxonomy(settings: Settings) -> Iterator[Finding]:
+    from features.history import History
     from features.taxonomy_file import workspace_taxonomy
 
     if settings.taxonomy is None and not settings.taxonomy_path.exists():
         return
     taxonomy = workspace_taxonomy(settings)
-    for name, rules in (("category", taxonomy.category), *taxonomy.targets.items()):
-        labels = "any label" if rules.allowed is None else f"{len(rules.allowed):,} labels"
-        found = f"{settings.taxonomy_path}, {name}: {labels}, {len(rules.merged)} merged, {len(rules.retired)} retired"
-        yield Finding("taxonomy", "ok", found)
+    with closing(History.open(settings.history_url)) as history:
+        of_tickets = history.labels()
+    for target, rules in ((None, taxonomy.category), *taxonomy.targets.items()):
+        labels = {category if target is None else targets.get(target) for category, targets in of_tickets} - {None}
+        allowed = "any label" if rules.allowed is None else f"{len(rules.allowed):,} labels"
+        found = (
+            f"{settings.taxonomy_path}, {target or 'category'}: {allowed}, {len(rules.merged)} merged, "
+            f"{len(rules.retired)} retired"
+        )
+        if not of_tickets:
+            yield Finding("taxonomy", "ok", found)
+        elif target is not None and not labels:
+            yield Finding("taxonomy", "warn", f"{found}; no ticket has that target", "mend its name, or remove it")
+        elif unmatched := rules.unmatched(label for label in labels if label is not None):
+            names = ", ".join(map(repr, unmatched))
+            yield Finding("taxonomy", "warn", f"{found}; no ticket has {names}", "mend the spelling, or remove them")
+        else:
+            yield Finding("taxonomy", "ok", found)
 
 
 def _encoder(settings: Settings) -> Iterator[Finding]:

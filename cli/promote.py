@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.common import json_option, print_json, say, settings_of, workspace_option
+
+if TYPE_CHECKING:
+    from training.comparison import Comparison
 
 
 @click.command()
@@ -19,11 +23,17 @@ def promote(release: str | None, force: bool, workspace: Path | None, as_json: b
     from training.promotion import promote as run
 
     settings = settings_of(workspace)
-    chosen = run(settings, release, force=force, on_comparison=lambda comparison: say(comparison.reason))
+    chosen = run(settings, release, force=force, on_comparison=_say_passed)
     if as_json:
         print_json({"champion": chosen})
     else:
         click.echo(f"Champion is now {chosen}.")
+
+
+def _say_passed(comparison: Comparison) -> None:
+    # A refusal holds the reason already.
+    if comparison.passed:
+        say(comparison.reason)
 
 
 @click.command()

@@ -29,13 +29,13 @@ _ACTIONS = {
 def render_suggestion(suggestion: Suggestion) -> str:
     """Lay out a suggestion in plain text, as a rule at most 100 columns wide; only ids and addresses may be longer."""
     lines = [
-        _row("Category", _target(suggestion.category)),
+        *_answer("Category", suggestion.category),
         *_why(suggestion.category),
         _row("Severity", _severity(suggestion.severity)),
         *_why(suggestion.severity),
     ]
     for name, answer in suggestion.targets.items():
-        lines += [_row(name.capitalize()[:10], _target(answer)), *_why(answer)]
+        lines += [*_answer(name.capitalize()[:10], answer), *_why(answer)]
     if suggestion.novel:
         lines.append(_row("New", "unlike anything in the history"))
     lines += _section("Similar cases", [line for case in suggestion.similar_cases for line in _case(case)])
@@ -59,10 +59,25 @@ def _row(label: str, value: str) -> str:
     return f"{label:<{_LABEL}}{value}"
 
 
+def _answer(label: str, answer: TargetAnswer) -> list[str]:
+    first, indent = _row(label, ""), " " * _LABEL
+    # Labels stay whole: they may be searched for.
+    return textwrap.wrap(
+        _target(answer),
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _target(answer: TargetAnswer) -> str:
     if answer.value is None:
         guesses = _alternatives(answer.alternatives[:3])
-        return f"— ({answer.reason}{': ' + guesses if guesses else ''})"
+        # A reason may have a colon of its own.
+        before = "; " if ":" in (answer.reason or "") else ": "
+        return f"— ({answer.reason}{before + guesses if guesses else ''})"
     if answer.is_parent:
         guesses = _alternatives(answer.alternatives[:3])
         return f"{answer.value}  {answer.confidence:.0%}  ({_ACTIONS[answer.action]}; most likely {guesses})"
@@ -84,7 +99,12 @@ def _why(answer: TargetAnswer | SeverityAnswer) -> list[str]:
 
 
 def _alternatives(items: Sequence[Alternative]) -> str:
-    return ", ".join(f"{item.value} {item.confidence:.0%}" for item in items)
+    return ", ".join(f"{_quoted(item.value)} {item.confidence:.0%}" for item in items)
+
+
+def _quoted(label: str) -> str:
+    """A label in quotes where it holds a sign that parts labels in a line."""
+    return f'"{label}"' if any(sign in label for sign in ",;:|()") else label
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:

@@ -60,6 +60,7 @@ class Boilerplate:
         texts : sequence of ModelText
         customers : sequence of str or None, optional
             The customer of each; a line of one customer alone is left out where any customer is known.
+            Those that are not known count together as one.
         """
         units = [np.unique(np.fromiter(map(_hash, _units(text.body)), dtype=np.uint64)) for text in texts]
         if not units:

@@ -158,6 +158,11 @@ class History:
         with self.reading() as connection:
             return history_reads.read_counts(connection)
 
+    def labels(self) -> list[tuple[str | None, dict[str, str]]]:
+        """Category and further targets of every ticket, as the source has them, in no order."""
+        with self.reading() as connection:
+            return history_reads.read_labels(connection)
+
     def links(self, type: LinkType | None = None) -> list[StoredLink]:  # noqa: A002
         """Links between cases and to runbooks, of one type or of all."""
         with self.reading() as connection:

@@ -53,6 +53,11 @@ def read_changes(connection: Connection, after: int, limit: int) -> list[Change]
     return [Change(change, row_id, cases.get(row_id)) for change, row_id, _ in numbers]
 
 
+def read_labels(connection: Connection) -> list[tuple[str | None, dict[str, str]]]:
+    """Category and further targets of every ticket."""
+    return [(row.category, row.targets) for row in connection.execute(select(outcomes.c.category, outcomes.c.targets))]
+
+
 def read_links(connection: Connection, link_type: LinkType | None) -> Iterator[StoredLink]:
     """Links in the order of their rows, each with the row it points to where there is one."""
     target = tickets.alias()

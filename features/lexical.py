@@ -212,6 +212,7 @@ class LexicalStatistics:
         documents : iterable of DocumentTerms
         customers : sequence of str or None, optional
             The customer of each document; a term of one customer alone is left out where any customer is known.
+            Those that are not known count together as one.
         min_documents : int
             Fewer than the default only where the documents are no tickets.
         """

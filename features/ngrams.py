@@ -165,7 +165,8 @@ class NgramVectorizer:
         texts : sequence of ModelText
             Of the training tickets.
         customers : sequence of str or None, optional
-            The customer of each text; a term of a single customer is dropped where customers are known.
+            The customer of each text; a term of a single customer is dropped where any customer is known. Those that
+            are not known count together as one.
         min_df : int
             Smallest number of tickets that a term occurs in.
         max_terms : int
@@ -293,7 +294,11 @@ def _subject_words(text: ModelText) -> Hashes:
 
 
 def _group_numbers(customers: Sequence[str | None]) -> NDArray[np.int64] | None:
-    """Number the customers; None where none is known, since then they cannot be told apart."""
+    """Number the customers, those that are not known together as one more; None where none is known.
+
+    Who wrote a ticket without a customer cannot be told: often another one than any that is named. To count named
+    customers alone would cost a history in which few are named most of its vocabulary.
+    """
     if all(customer is None for customer in customers):
         return None
     numbers: dict[str | None, int] = {}

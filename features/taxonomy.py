@@ -5,7 +5,7 @@ The history keeps what the source said; these rules apply where labels are learn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -42,6 +42,8 @@ class LabelRules:
         (:func:`features.taxonomy_file.load_taxonomy` sees to that).
     retired : frozenset of path
         Labels that are no longer answered, with the labels below them.
+    written : mapping of path to str
+        Merged and retired labels as the taxonomy writes them.
     """
 
     separator: str = SEPARATOR
@@ -49,6 +51,7 @@ class LabelRules:
     allowed: frozenset[LabelPath] | None = None
     merged: Mapping[LabelPath, str] = field(default_factory=lambda: MappingProxyType({}))
     retired: frozenset[LabelPath] = frozenset()
+    written: Mapping[LabelPath, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def path(self, label: str) -> LabelPath:
         """Path of a label, by this separator."""
@@ -84,6 +87,22 @@ class LabelRules:
                 return
             label = new + label[len(ancestor(label, len(rule), self.separator)) :]
             yield rule, label
+
+    def unmatched(self, labels: Iterable[str]) -> list[str]:
+        """Merged and retired labels that none of some labels is, lies below, or is merged into; by name.
+
+        Examples
+        --------
+        >>> rules = LabelRules(retired=frozenset([("fax",)]), written={("fax",): "Fax", ("acces",): "Acces"})
+        >>> rules.unmatched(["FAX > Old", "Access"])
+        ['Acces']
+        """
+        met: set[LabelPath] = set()
+        for label in labels:
+            for found in (label, *(moved for _, moved in self.moves(label))):
+                path = self.path(found)
+                met.update(path[:length] for length in range(1, len(path) + 1))
+        return sorted(name for path, name in self.written.items() if path not in met)
 
     def _rule(self, path: LabelPath) -> LabelPath | None:
         """The merged or retired path that decides about a path."""

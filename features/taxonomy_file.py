@@ -107,6 +107,7 @@ class _Reader:
             allowed=None if target.labels is None else frozenset(map(self._of, labels)),
             merged={self._of(old): new for old, new in merged.items()},
             retired=frozenset(map(self._of, target.retired)),
+            written={self._of(label): evened(label) for label in (*merged, *target.retired)},
         )
         for old in merged:
             self._check_merge(rules, old)

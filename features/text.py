@@ -7,6 +7,7 @@ is a new ``RULES_VERSION``, which is part of every vector's key (DESIGN, decisio
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ _CHARACTERS: dict[int, str | None] = {
     **dict.fromkeys([0x0A, 0x0D, 0x85, 0x2028, 0x2029], "\n"),
 }
 _MIN_REPEATED = 12
+_MASK = re.compile(r"<[A-Z_]+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,19 @@ def opening_text(ticket: Ticket) -> str:
             break
         texts.append(message.text)
     return "\n".join(texts)
+
+
+def written_text(ticket: Ticket) -> str:
+    """Subject and the beginning of the opening text without masks: the words that somebody wrote.
+
+    Model text has a word for each mask and volatile token as well ("email", "time").
+
+    Examples
+    --------
+    >>> written_text(Ticket(subject="No login", description="for <EMAIL>"))
+    'No login\\nfor  '
+    """
+    return _MASK.sub(" ", f"{ticket.subject}\n{opening_text(ticket)[:_READ_HEAD]}")
 
 
 def identifiers(ticket: Ticket) -> tuple[str, ...]:

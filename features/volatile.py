@@ -53,6 +53,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("hex", r"\b(?:[0-9a-f]{8,}|[0-9A-F]{8,})\b"),
 )
 _SOUGHT = Pattern("|".join(pattern for _, pattern in _KINDS))
+KIND_WORDS = frozenset(word.lstrip("@") for word, _ in _KINDS)
 _NAMED = PatternSet((pattern for _, pattern in _KINDS), whole=True)
 
 # Looks volatile, and is the name of the problem: Windows' error codes (`0x80070005`), error codes and issue keys

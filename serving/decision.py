@@ -103,7 +103,7 @@ def decide(
         value=None if abstains else best.value,
         confidence=best.confidence,
         action=action,
-        reason=(blocked or _why_unsure(order)) if abstains else None,
+        reason=(blocked or _why_unsure(order, own)) if abstains else None,
         alternatives=order[: N_ALTERNATIVES + 1] if abstains else order[1 : N_ALTERNATIVES + 1],
     )
 
@@ -118,9 +118,23 @@ def _parent_answer(parent: Parent, confidence: float, order: Sequence[Alternativ
     )
 
 
-def _why_unsure(order: Sequence[Alternative]) -> str:
-    if len(order) > 1:
-        first, second = order[0], order[1]
-        if second.confidence >= _TIE_RATIO * first.confidence and first.confidence + second.confidence >= _TIE_SHARE:
-            return f"between: {first.value} | {second.value}"
+def why_low(thresholds: Thresholds, of: str) -> str:
+    """The reason ``low_confidence``; where no confidence at all would do, it says so of what was to be answered.
+
+    Examples
+    --------
+    >>> why_low(Thresholds(0.6, None), "severity"), why_low(Thresholds(None, None), "severity")
+    ('low_confidence', 'low_confidence: no confidence was enough for severity in training')
+    """
+    if thresholds.suggest is None and thresholds.automate is None:
+        return f"low_confidence: no confidence was enough for {of} in training"
     return "low_confidence"
+
+
+def _why_unsure(order: Sequence[Alternative], own: Thresholds) -> str:
+    first = order[0]
+    if len(order) > 1:
+        second = order[1]
+        if second.confidence >= _TIE_RATIO * first.confidence and first.confidence + second.confidence >= _TIE_SHARE:
+            return f'between: "{first.value}" | "{second.value}"'
+    return why_low(own, f'"{first.value}"')

@@ -77,7 +77,7 @@ class _Explainer:
         classes = _explained_classes(model, answer)
         outputs = np.zeros(len(model.classes))
         outputs[classes] = 1.0
-        words = _strongest(self.evidence.shares(model.head, outputs).named)
+        words = _strongest(self.evidence.worth_telling(self.evidence.shares(model.head, outputs).named))
         cases = labelled_cases(model, classes, self.around.near, self.neighbours, self.around.groups)
         return answer.model_copy(update={"why": [*words, *cases]})
 
@@ -88,7 +88,7 @@ class _Explainer:
         rows = self.triage.space.transform([self.example])
         [inputs] = stage_inputs(model.head.scores(rows), rows, self.neighbours)
         pull = towards(level, model.stage.weights) * model.stage.by_scale
-        words = self.evidence.shares(model.head, pull[:N_HEADS]).named
+        words = self.evidence.worth_telling(self.evidence.shares(model.head, pull[:N_HEADS]).named)
         neutral = Neutral(self.around.nobodys_record)
         context = context_shares(self.example, level, inputs, neutral, model.stage, self._told()).named
         why = _strongest({**words, **context})

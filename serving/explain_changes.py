@@ -81,14 +81,14 @@ def word_line(model: SeverityModel, asked: Asked, shares: Mapping[str, float]) -
     Parameters
     ----------
     shares : mapping of str to float
-        What each word, phrase and field adds for the level.
+        What each word, phrase and field that may be told adds for the level.
 
     Returns
     -------
     str or None
         As ``without "outage" it would be sev3``.
     """
-    words = {word for word in asked.evidence.terms.phrases if " " not in word}
+    words = {word for word in asked.evidence.terms.phrases if " " not in word and word_label(word) in shares}
     strongest = max(words, key=lambda word: (shares[word_label(word)], word), default=None)
     if strongest is None or shares[word_label(strongest)] <= 0:
         return None

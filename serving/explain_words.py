@@ -6,6 +6,7 @@ vectors splits into its tokens. Of a ticket whose tokens are not known, what the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from features.feature_space import Example, FeatureSpace
 from features.ngrams import words_at
 from features.sparse_rows import TermWeights
+from serving.explain_shown import telling_words
 from serving.heads import LinearHead
 
 Floats = NDArray[np.float64]
@@ -40,6 +42,8 @@ class Evidence:
     names : tuple of str, length n_structured
     structured : ndarray of float64, shape (n_structured,)
         The value of each structured column.
+    tells : callable
+        Whether a reason may name a phrase.
     """
 
     terms: TermWeights
@@ -47,6 +51,7 @@ class Evidence:
     tokens: Floats
     names: tuple[str, ...]
     structured: Floats
+    tells: Callable[[str], bool]
 
     @classmethod
     def of(cls, space: FeatureSpace, example: Example) -> Evidence:
@@ -65,6 +70,7 @@ class Evidence:
             tokens=tokens * space.dense_weight,
             names=space.structured.names,
             structured=space.structured.transform([example.ticket])[0].astype(np.float64) * space.structured_weight,
+            tells=telling_words(example),
         )
 
     def shares(self, head: LinearHead, outputs: Floats) -> Shares:
@@ -88,6 +94,11 @@ class Evidence:
         for column in np.flatnonzero(self.structured).tolist():
             named[self.names[column]] = float(self.structured[column] * dense[dimension + column])
         return Shares(named, rest)
+
+    def worth_telling(self, named: Mapping[str, float]) -> dict[str, float]:
+        """Those of the named shares that a reason may list: without words that every ticket has."""
+        silent = {_label(phrase) for phrase in self.terms.phrases if not self.tells(phrase)}
+        return {name: share for name, share in named.items() if name not in silent}
 
 
 def word_label(word: str) -> str:

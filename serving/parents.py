@@ -51,7 +51,7 @@ def likeliest_parent(
     probabilities : ndarray of float64, shape (n_classes,)
         Calibrated; a parent's is the sum of those of its classes, at least two of which must have one per cent.
     at_least : float
-        Smallest probability to answer with.
+        Smallest probability to answer with: the target's common threshold to suggest (a parent has none of its own).
     """
     found = [(parent, _sum(probabilities, parent.classes)) for parent in parents]
     probable = [

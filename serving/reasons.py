@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from features.case_index import Candidate
 from features.feature_space import Example
 from features.lexical import analyze
-from features.text import identifiers, model_text, opening_text
+from features.text import identifiers, model_text, written_text
 from features.ticket import Ticket
 from serving.ranking import DAY_SECONDS
 
 _MAX_TERMS = 4
-_READ_CHARS = 40_000
 _WORD = re.compile(r"\b[^\W\d_]{4,}\b")
-_MASK = re.compile(r"<[A-Z_]+>")
 _CLOSE = 0.6
 _DAYS_PER_MONTH = 30.44
 
@@ -43,7 +41,7 @@ class Asked:
         """
         ticket = example.ticket
         # Masks and volatile tokens are words of the model text ("email", "time") that nobody wrote.
-        written = set(_WORD.findall(_MASK.sub(" ", f"{ticket.subject}\n{opening_text(ticket)[:_READ_CHARS]}")))
+        written = set(_WORD.findall(written_text(ticket)))
         stems: dict[str, str] = {}
         for word in _WORD.findall(example.text.text):
             if word in written and (terms := analyze(word)):

@@ -13,7 +13,7 @@ from features.feature_space import Example, FeatureRows, FeatureSpace
 from features.language import LANGUAGE_RULES, ticket_language
 from features.release import Release
 from features.ticket import SEVERITIES, Severity
-from serving.decision import decide, ranked, too_little_text
+from serving.decision import decide, ranked, too_little_text, why_low
 from serving.neighbours import Neighbours
 from serving.novelty import SIGNALS, Novelty
 from serving.schemas import Action, SeverityAnswer, TargetAnswer
@@ -204,7 +204,7 @@ class Triage:
             most_likely=most_likely,
             confidence=order[0].confidence,
             action=action,
-            reason=(blocked or "low_confidence") if abstains else None,
+            reason=(blocked or why_low(model.thresholds, "severity")) if abstains else None,
             # Its promise is of every ticket: one that says "OUTAGE" and nothing more, or says it in a language that was
             # not learned, may be a Sev1.
             sev1_flag=risk >= model.sev1_threshold,

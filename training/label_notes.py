@@ -17,9 +17,14 @@ def listed(names: Sequence[str], *, limit: int = 10) -> str:
 
 
 def label_notes(labels: CleanedLabels) -> Iterator[str]:
-    """Sentences about what was merged, written otherwise or left out; none where labels are as they were."""
+    """Sentences about what was merged, written otherwise or left out, and about what the taxonomy names in vain."""
     for name, cleaning in (("category", labels.category), *labels.targets.items()):
         yield from _notes_of(name, cleaning.labels())
+        if unmatched := cleaning.rules.unmatched(cleaning.counts):
+            yield (
+                f"The taxonomy merges or retires {listed([repr(label) for label in unmatched])} of {name}, which no "
+                "ticket has: check the spelling."
+            )
     for name in sorted(set(labels.taxonomy.targets) - set(labels.targets)):
         yield f"The taxonomy names a target {name!r}, which no ticket has."
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 
 from features.errors import SettingsInvalid
 from features.ticket import SEVERITIES
 
+MACHINES: tuple[Literal["both", "wide"], ...] = ("both", "wide")
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 DEFAULT_COSTS: tuple[tuple[float, ...], ...] = (
@@ -39,7 +42,8 @@ class Recipe(BaseModel):
         Whether the nearest cases vote.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A value of another type is a slip of whoever wrote the file: "5" is no number, and 1 is not true.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     svm_c: Annotated[float, Field(gt=0)] = 0.5
     dense_weight: Annotated[float, Field(ge=0)] = 1.5
@@ -93,7 +97,7 @@ class TrainingParams(Recipe):
     suggest_precision: Share = 0.7
     severity_suggest_precision: Share = 0.5
     suggest_at_least: Share = 0.3
-    automate_precision: Share = 0.95
+    automate_precision: Annotated[Share, Field(validate_default=True)] = 0.95
     rare_below: Annotated[int, Field(ge=1)] = 10
     language_at_least: Annotated[int, Field(ge=1)] = 20
     language_share: Share = 0.1
@@ -111,6 +115,13 @@ class TrainingParams(Recipe):
         if info.data.get("train_share", 0.0) + share >= 1:
             raise ValueError("train_share and calibration_share together must leave a part to test on")
         return share
+
+    @field_validator("costs", mode="before")
+    @classmethod
+    def _with_tuples(cls, costs: object) -> object:
+        return (
+            tuple(tuple(row) if isinstance(row, list) else row for row in costs) if isinstance(costs, list) else costs
+        )
 
     @field_validator("costs")
     @classmethod
@@ -159,12 +170,31 @@ def load_params(
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsInvalid(f"The parameter file {path} is not valid TOML: {error}; mend it.") from None
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            reason = f"there is none of that name, but {', '.join(TrainingParams.model_fields)}"
         raise SettingsInvalid(
-            f"Training parameter {name} is wrong: {reason} (got {first['input']!r}); mend it in {path}.",
+            f"Training parameter {name} is wrong: {_reason(name, first)} (got {first['input']!r}); mend it in {path}.",
             field=name,
         ) from None
+
+
+_REASONS: Mapping[str, str] = {
+    "greater_than": "it must be greater than {gt:g}",
+    "greater_than_equal": "it must be at least {ge:g}",
+    "less_than": "it must be less than {lt:g}",
+    "less_than_equal": "it must be at most {le:g}",
+    "int_type": "it must be a whole number",
+    "float_type": "it must be a number",
+    "bool_type": "it must be true or false",
+    "literal_error": "it must be {expected}",
+    "tuple_type": "it must be a list of rows of numbers",
+    "value_error": "{error}",
+}
+
+
+def _reason(name: str, problem: ErrorDetails) -> str:
+    if problem["type"] == "extra_forbidden":
+        near = get_close_matches(name, TrainingParams.model_fields, n=1)
+        hint = f"did you mean {near[0]}?" if near else "docs/training.md lists those that there are"
+        return f"there is none of that name; {hint}"
+    return _REASONS.get(problem["type"], problem["msg"]).format_map(problem.get("ctx", {}))

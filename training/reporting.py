@@ -84,6 +84,7 @@ def build_report(
         costs=triage.severity.costs if triage.severity else None,
         rare=triage.category.rare if triage.category else (),
         sev1=_promise(fitted, params),
+        category_labels=data.labels.category.labels(),
     )
 
 

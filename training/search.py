@@ -27,7 +27,7 @@ from serving.neighbours import Neighbours
 from serving.triage import CATEGORY
 from training.matrices import take_rows
 from training.members import Members, fit_counted, fit_wide
-from training.params import Recipe, TrainingParams
+from training.params import MACHINES, Recipe, TrainingParams
 from training.pooling import fit_pool
 from training.split import in_time
 from training.target import UNSEEN, class_numbers, neighbour_codes
@@ -134,7 +134,7 @@ def search(train: LabelledRows, params: TrainingParams, say: Say, *, learned_unt
         for dense_weight in DENSE_WEIGHTS:
             rows, later = _weighted(parts.rows, dense_weight), _weighted(parts.later, dense_weight)
             classes, wide = fit_wide(rows, everything, parts.labels, at)
-            for machines, uses_vote in product(("both", "wide"), (True, False)):
+            for machines, uses_vote in product(MACHINES, (True, False)):
                 recipe = Recipe(svm_c=svm_c, dense_weight=dense_weight, machines=machines, uses_vote=uses_vote)
                 members = Members(classes, wide, counted if machines == "both" else None)
                 tried.append(_try(recipe, members, later, parts))

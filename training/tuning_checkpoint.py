@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 
+from features.errors import EncoderRefused
 from features.files import new_folder, write_synced
 
 _FORMAT = 1
@@ -63,19 +64,36 @@ class CheckpointFolder:
         self._key = key
 
     def load(self) -> Checkpoint | None:
-        """The newest checkpoint of this plan; None where there is none, or it cannot be read."""
+        """The newest checkpoint of this plan that can be read; None where there is none of it.
+
+        Raises
+        ------
+        EncoderRefused
+            If there are some, and none can be read.
+        """
+        refusal: EncoderRefused | None = None
         for path in self._paths():
+            if not path.name.endswith(f"-{self._key[:16]}"):
+                continue
             try:
                 card = _Card.model_validate_json((path / _CARD).read_bytes())
                 if card.key == self._key and card.format == _FORMAT:
                     return Checkpoint(card.step, card.seconds, safetensors.numpy.load_file(path / _ARRAYS))
-            except (OSError, ValidationError, SafetensorError):
-                continue
+            except ValidationError:
+                refusal = refusal or damaged(path, f"{_CARD} is not what tuning writes")
+            except (OSError, SafetensorError) as error:
+                refusal = refusal or damaged(path, f"{_ARRAYS} or {_CARD} cannot be read: {error}")
+        if refusal is not None:
+            raise refusal
         return None
+
+    def path_of(self, step: int) -> Path:
+        """Folder of the checkpoint after a step, there or not."""
+        return self._folder / f"step-{step:08d}-{self._key[:16]}"
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint, then remove every other one."""
-        path = self._folder / f"step-{checkpoint.step:08d}-{self._key[:16]}"
+        path = self.path_of(checkpoint.step)
         if not path.exists():
             card = _Card(format=_FORMAT, key=self._key, step=checkpoint.step, seconds=checkpoint.seconds)
             with new_folder(path) as tmp:
@@ -96,3 +114,10 @@ class CheckpointFolder:
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("step-*"), reverse=True)
+
+
+def damaged(path: Path, reason: str) -> EncoderRefused:
+    """The error of a checkpoint that cannot be taken up."""
+    return EncoderRefused(
+        f"The tuning checkpoint {path} is damaged ({reason}); remove that folder, and tuning starts afresh."
+    )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.sentence_encoder import load_weights, save_weights
-from training.tuning_checkpoint import Checkpoint, CheckpointFolder
+from training.tuning_checkpoint import Checkpoint, CheckpointFolder, damaged
 from training.tuning_pairs import UNKNOWN, TuningPlan
 from training.tuning_params import TuningParams
 
@@ -73,6 +73,11 @@ def run_steps(
         An empty folder to fill.
     clock : callable
         Seconds that only grow.
+
+    Raises
+    ------
+    EncoderRefused
+        If the checkpoint to go on from is damaged.
     """
     import torch
 
@@ -86,7 +91,10 @@ def run_steps(
     first, spent = (found.step, found.seconds) if found else (0, 0.0)
     if found:
         say(f"tuning goes on from step {first:,}, after {spent / 60:.1f} minutes")
-        _restore(found, trained, optimiser)
+        try:
+            _restore(found, trained, optimiser)
+        except (KeyError, RuntimeError, TypeError):
+            raise damaged(checkpoints.path_of(first), "its weights are not those of the encoder") from None
     done, planned, started, saved_at = first, len(plan.batches), clock(), clock()
     model.train()
     while done < planned and spent + clock() - started < params.minutes * 60:

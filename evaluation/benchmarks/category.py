@@ -83,7 +83,7 @@ def category_benchmark(
     answers = Answers.of(fitted.model.classes, probabilities, truth)
     figures = classification_figures(truth, answers.labels)
     with bench.step("near-duplicates"):
-        fresh = ~has_near_duplicate(data.train_texts, data.test_texts)
+        fresh = ~has_near_duplicate(data.known_texts, data.test_texts)
     outside = (
         _outside(bench, data, fitted, answers) if len(data.outside_test) and len(data.outside_validation) else None
     )

@@ -23,7 +23,7 @@ N_FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class CategoryData:
-    """Rows to fit on, to calibrate on and to test on, with the raw texts for the floors.
+    """Rows to fit on, to calibrate on and to test on, with the raw texts for the floors and for near-duplicates.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class CategoryData:
         Rows of known classes that a novelty threshold may be chosen on, apart from training; may be empty.
     known : LabelledRows
         What the test rows have their neighbours among: the training rows, and where rows are cut by time also the later
-        ones that calibrate.
+        ones that calibrate. A near-duplicate of one of these has its label voted for.
     outside_validation, outside_test : LabelledRows
         Texts of no known class, whatever they are labelled; empty where the folder has none.
     """
@@ -44,6 +44,7 @@ class CategoryData:
     test: LabelledRows
     train_texts: tuple[str, ...]
     test_texts: tuple[str, ...]
+    known_texts: tuple[str, ...]
     validation: LabelledRows
     known: LabelledRows
     outside_validation: LabelledRows
@@ -181,7 +182,7 @@ def _issues(bench: Bench, folder: Path, *, on: On, label: str, project: str | No
         calibration=[known[i] for i in calibration],
         test=rows[len(older) : n_seen],
     )
-    return replace(data, known=labelled(known))
+    return replace(data, known=labelled(known), known_texts=tuple(row.raw_text for row in known))
 
 
 def _relabelled(case: Case, label: str) -> Case:
@@ -205,6 +206,7 @@ def _data(
         test=labelled(test),
         train_texts=tuple(row.raw_text for row in train),
         test_texts=tuple(row.raw_text for row in test),
+        known_texts=tuple(row.raw_text for row in train),
         validation=labelled(validation),
         known=labelled(train),
         outside_validation=labelled([]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,8 +18,11 @@ from evaluation.report.parts import (
     Floor,
     Guess,
     PairReport,
+    Relabelled,
 )
 from evaluation.report.shares import action_shares, class_reports, scores, thresholds_in_force, without_near_duplicates
+from features.label_cleaning import CleanLabel
+from features.taxonomy import Fate
 from serving.decision import Thresholds
 from serving.schemas import Action
 
@@ -37,8 +40,16 @@ def category_report(
     thresholds: Thresholds,
     class_thresholds: Mapping[str, Thresholds],
     rare: Collection[str],
+    labels: Iterable[CleanLabel],
 ) -> CategoryReport | None:
-    """Score the first guess of each ticket that has a category; None where there is none, or no model."""
+    """Score the first guess of each ticket that has a category; None where there is none, or no model.
+
+    Parameters
+    ----------
+    labels : iterable of CleanLabel
+        What became of each label of the history; the others are those of
+        :func:`evaluation.report.misclassification.misclassification_report`.
+    """
     known = [row for row in rows if row.truth_category is not None and row.first_guess is not None]
     if not known:
         return None
@@ -46,7 +57,7 @@ def category_report(
     answers = [str(row.first_guess) for row in known]
     correct = np.array([t == a for t, a in zip(truth, answers, strict=True)])
     confidence = np.array([row.confidence for row in known], dtype=np.float64)
-    labels = tuple(sorted({*truth, *answers}, key=lambda label: (label.casefold(), label)))
+    drawn = tuple(sorted({*truth, *answers}, key=lambda label: (label.casefold(), label)))
     abstained = [row.prediction.category.reason or "" for row in known if row.prediction.category.value is None]
     return CategoryReport(
         scores=scores(truth, answers),
@@ -57,8 +68,8 @@ def category_report(
         ),
         held_back=dict(Counter(reason.split(":")[0] for reason in abstained).most_common()),
         thresholds=thresholds,
-        labels=labels,
-        confusion=tuple(tuple(int(n) for n in line) for line in confusion_matrix(truth, answers, labels)),
+        labels=drawn,
+        confusion=tuple(tuple(int(n) for n in line) for line in confusion_matrix(truth, answers, drawn)),
         pairs=_pairs(known, truth, answers),
         calibration=calibration(confidence, correct),
         classes=class_reports(
@@ -69,7 +80,14 @@ def category_report(
         ),
         unseen=dict(Counter(label for label in truth if label not in counts).most_common()),
         doubtful=_doubtful(known),
+        relabelled=_relabelled(labels),
     )
+
+
+def _relabelled(labels: Iterable[CleanLabel]) -> tuple[Relabelled, ...]:
+    changed = [label for label in labels if label.fate is not Fate.KEPT]
+    changed.sort(key=lambda label: (-label.n_tickets, label.source))
+    return tuple(Relabelled(label.source, label.fate, label.value, label.n_tickets) for label in changed)
 
 
 def _pairs(rows: Sequence[EvaluatedTicket], truth: Sequence[str], answers: Sequence[str]) -> tuple[PairReport, ...]:

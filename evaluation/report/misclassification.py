@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from evaluation.report.next_steps import next_steps
 from evaluation.report.parts import Floor
 from evaluation.report.severity_part import severity_report
 from evaluation.report.severity_parts import Sev1Promise
+from features.label_cleaning import CleanLabel
 from serving.decision import Thresholds
 
 CATEGORY = "category"
@@ -33,6 +34,7 @@ def misclassification_report(
     costs: NDArray[np.float64] | None,
     rare: Collection[str],
     sev1: Sev1Promise | None,
+    category_labels: Iterable[CleanLabel],
 ) -> MisclassificationReport:
     """Report on a release's predictions for its test tickets.
 
@@ -54,6 +56,8 @@ def misclassification_report(
         Categories with too few training tickets to be automated.
     sev1 : Sev1Promise or None
         What the Sev1 threshold was chosen for; None without a severity model.
+    category_labels : iterable of CleanLabel
+        What became of each category of the history.
     """
     category = category_report(
         rows,
@@ -62,6 +66,7 @@ def misclassification_report(
         thresholds=thresholds.get(CATEGORY, _NONE),
         class_thresholds=class_thresholds,
         rare=rare,
+        labels=category_labels,
     )
     severity = severity_report(
         rows,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from evaluation.intervals import Interval
+from features.taxonomy import Fate
 from serving.decision import Thresholds
 from serving.schemas import Action
 
@@ -133,6 +134,19 @@ class ClassReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Relabelled:
+    """A label of the history that is no category: ``became`` is the one that it was merged into, else None.
+
+    ``fate`` says why, ``n_tickets`` are those of the whole history.
+    """
+
+    label: str
+    fate: Fate
+    became: str | None
+    n_tickets: int
+
+
+@dataclass(frozen=True, slots=True)
 class DoubtfulLabel:
     """A ticket whose label the model is very sure against."""
 
@@ -174,6 +188,8 @@ class CategoryReport:
         Test tickets of classes that training had no ticket of; no guess can be right there.
     labels, confusion : tuple of str, tuple of tuple of int
         Counts, rows are labels of tickets, columns guesses.
+    relabelled : tuple of Relabelled
+        What the taxonomy merged, retired or left outside, the most frequent first. Reports made before have none.
     """
 
     scores: Scores
@@ -189,3 +205,4 @@ class CategoryReport:
     classes: tuple[ClassReport, ...]
     unseen: Mapping[str, int]
     doubtful: DoubtfulLabels
+    relabelled: tuple[Relabelled, ...] = ()

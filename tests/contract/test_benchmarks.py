@@ -245,6 +245,17 @@ def test_category_of_issues_by_time(run: Run, everything: dict[str, Any], root: 
     assert by_component["n_test"] == 30
 
 
+def test_a_copy_of_a_ticket_that_only_calibrates_is_a_near_duplicate_too(run: Run, root: Path, tmp_path: Path):
+    with gzip.open(root / "issues" / "issues.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    # Of 300 days the last 60 are tested, and the 60 before calibrate; their labels vote.
+    for day in range(240, 270):
+        rows[day] |= {name: rows[day - 60][name] for name in ("summary", "description")}
+    write_rows(tmp_path / "issues.jsonl.gz", rows)
+    found = run("category", "--data", tmp_path, "--on", "test")
+    assert (found["n_train"], found["n_test"], found["n_no_near_duplicate"]) == (180, 60, 30)
+
+
 def test_severity_of_issues_and_incidents(everything: dict[str, Any]):
     keys = {
         "macro_f1",

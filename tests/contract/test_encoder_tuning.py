@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from features.encoder import load_encoder
-from features.errors import InvalidInput, NotEnoughData
+from features.errors import EncoderRefused, InvalidInput, NotEnoughData
 from features.history import History
 from features.release import load_release
 from features.settings import Settings, load_settings
@@ -26,7 +26,7 @@ from training.params import TrainingParams
 from training.run import encoder_folder, train
 from training.sentence_encoder import export_encoder
 from training.tuned_encoder import read_tuned
-from training.tuning_checkpoint import CheckpointFolder
+from training.tuning_checkpoint import Checkpoint, CheckpointFolder
 from training.tuning_data import split_for_tuning, tuning_rows
 from training.tuning_pairs import TuningPlan, TuningRows, plan_tuning
 from training.tuning_params import TuningParams
@@ -162,6 +162,14 @@ def test_a_run_that_is_killed_goes_on_to_the_same_weights(
     changed = {name for name, array in expected.items() if not np.array_equal(array, before[name])}
     assert any("layer.1" in name for name in changed)
     assert not any("embeddings" in name for name in changed), "the embeddings of tokens stay"
+
+
+def test_a_checkpoint_of_other_weights_is_named(tiny_model: Path, tmp_path: Path):
+    folder = CheckpointFolder(tmp_path / "checkpoints", "k")
+    folder.save(Checkpoint(1, 2.0, {"weight:other": np.zeros(3, np.float32)}))
+    plan = a_plan(tiny_model, tmp_path)
+    with pytest.raises(EncoderRefused, match=f"{folder.path_of(1)} is damaged .*not those of the encoder.*; remove"):
+        run_steps(str(tiny_model), plan, TUNING, folder, tmp_path / "never", say=lambda _: None)
 
 
 def test_time_is_a_bound_also_over_several_runs(tiny_model: Path, tmp_path: Path):

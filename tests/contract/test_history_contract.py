@@ -206,6 +206,13 @@ def test_counts(history: History) -> None:
     assert (counts.earliest, counts.latest) == (FULL.ticket.created_at, NOON + timedelta(days=1))
 
 
+def test_labels_are_those_of_every_ticket(history: History) -> None:
+    assert history.labels() == []
+    unlabelled = Case(ticket=Ticket(id="T-9", subject="Printer"), outcome=Outcome())
+    history.upsert([a_case(1), FULL, unlabelled], masking_rules="1")
+    assert sorted(history.labels(), key=repr) == [("SSO", {"team": "identity"}), ("SSO", {}), (None, {})]
+
+
 # --- upsert ---
 
 

@@ -281,6 +281,7 @@ def test_json_of_a_release_s_life(precedent: Run, trained_copy: Settings, traine
     assert (found["release"], found["champion"], found["gate_passed"]) == (worse, better, False)
     refused = precedent("promote", worse, *at)
     assert sentence(refused).startswith(f"Release {worse} is not promoted: Macro-F1 of category")
+    assert refused.err.count("Macro-F1 of category") == 1
     assert json.loads(precedent("promote", worse, "--force", *at).out) == {"champion": worse}
     assert json.loads(precedent("rollback", *at).out) == {"champion": better}
     assert json.loads(precedent("report", "misclassification", *at).out)["release_id"] == better

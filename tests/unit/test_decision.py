@@ -37,11 +37,22 @@ def test_what_decides_is_not_rounded() -> None:
 def test_an_abstention_keeps_its_alternatives_and_says_why() -> None:
     answer = decide(CLASSES, np.array([0.4, 0.35, 0.25]), THRESHOLDS)
     assert [item.value for item in answer.alternatives] == ["api", "login", "sync"]
-    assert answer.reason == "between: api | login"
+    assert answer.reason == 'between: "api" | "login"'
 
 
 def test_three_alike_are_no_tie_of_two() -> None:
     assert decide(CLASSES, np.array([0.34, 0.33, 0.33]), THRESHOLDS).reason == "low_confidence"
+
+
+def test_a_class_that_no_confidence_would_do_for_says_so() -> None:
+    own = {"api": Thresholds(None, None)}
+    told = 'low_confidence: no confidence was enough for "api" in training'
+    assert decide(CLASSES, np.array([0.99, 0.01, 0.0]), THRESHOLDS, class_thresholds=own).reason == told
+    assert decide(CLASSES, np.array([0.99, 0.01, 0.0]), Thresholds(None, None)).reason == told
+    # Of another class, and where one is merely too high, the confidence is to blame.
+    assert decide(CLASSES, np.array([0.26, 0.48, 0.26]), THRESHOLDS, class_thresholds=own).reason == "low_confidence"
+    high = {"api": Thresholds(0.999, None)}
+    assert decide(CLASSES, np.array([0.99, 0.01, 0.0]), THRESHOLDS, class_thresholds=high).reason == "low_confidence"
 
 
 def test_a_rare_class_is_suggested_but_not_automated() -> None:
@@ -143,7 +154,7 @@ def test_of_equally_deep_parents_the_more_probable_one_is_suggested() -> None:
 
 def test_leaves_of_different_parents_are_told_as_a_tie() -> None:
     answer = leveled(0.0, 0.45, 0.0, 0.45, 0.1, 0.0)
-    assert (answer.value, answer.reason) == (None, "between: Access > SSO > OIDC | Billing")
+    assert (answer.value, answer.reason) == (None, 'between: "Access > SSO > OIDC" | "Billing"')
 
 
 def test_a_parent_of_one_label_that_is_left_is_not_answered() -> None:

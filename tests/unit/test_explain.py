@@ -23,6 +23,7 @@ from serving.decision import Thresholds
 from serving.explain import MAX_REASONS, Surroundings, explained
 from serving.explain_cases import MAX_CASES
 from serving.explain_severity import Neutral, Told, context_shares, towards
+from serving.explain_shown import telling_words
 from serving.explain_words import Evidence
 from serving.heads import LinearHead
 from serving.near_cases import NearCases
@@ -214,7 +215,7 @@ def triage() -> Triage:
 
 def test_the_strongest_words_and_fields_are_named():
     model = triage()
-    asked = example("audience mismatch of a saml login")
+    asked = example("audience mismatch of a saml login, export stops, invoices missing, slow, rejected")
     [plain] = model.predict([asked], ALONE)
     told = told_of(model, asked)
     assert told.category.value == "login"
@@ -253,6 +254,47 @@ def test_a_long_word_is_cut():
     told = told_of(model, asked)
     assert told.category.why is not None
     assert max(len(reason) for reason in told.category.why) <= 81
+
+
+def test_words_that_every_ticket_has_count_and_are_not_named():
+    # "time" stands for a time of day, "the" and "a" are strong by chance.
+    text = ModelText("the login fails", "a time the audience")
+    where = replace(triage().space, vectorizer=NgramVectorizer.fit([text], min_df=1))
+    model = triage()
+    assert model.category is not None
+    ones = np.tile(np.array([[0.0, 1.0]], np.float32), (where.vectorizer.n_columns, 1))
+    category = replace(model.category, head=replace(model.category.head, sparse_weights=ones))
+    model = replace(model, space=where, category=category, targets={})
+    ticket = Ticket(subject="The login fails", description="a 10:05 the audience")
+    asked = Example(ticket, text, np.zeros(DIMENSION, np.float32))
+    named = Evidence.of(where, asked).shares(category.head, np.array([0.0, 1.0])).named
+    assert min(named['word "the"'], named['word "a"'], named['word "time"'], named['phrase "the login"']) > 0
+    told = told_of(model, asked)
+    assert set(told.category.why or []) == {
+        'word "audience"',
+        'word "login"',
+        'word "fails"',
+        'phrase "login fails"',
+    }
+    assert not [reason for reason in told.severity.why or [] if re.search(r'"(the|a|time)[ "]', reason)]
+
+
+@pytest.mark.parametrize(
+    ("description", "phrase", "tells"),
+    [
+        ("the processes die at time", "die", True),
+        ("wir haben das Problem, dass die Anmeldung nicht geht", "die", False),
+        ("wir haben das Problem, dass die Anmeldung nicht geht", "nicht geht", True),
+        ("not working", "not working", True),
+        ("at what time, <NAME>", "time", True),
+        ("at what time, <NAME>", "name", False),
+        ("登录 失 败", "失", True),
+        ("c d", "c", False),
+    ],
+)
+def test_which_words_are_named_is_a_matter_of_the_ticket(description: str, phrase: str, tells: bool):
+    asked = Example(Ticket(description=description), ModelText("", description), np.zeros(DIMENSION, np.float32))
+    assert telling_words(asked)(phrase) is tells
 
 
 def test_a_parent_is_explained_by_what_speaks_for_all_of_its_labels():

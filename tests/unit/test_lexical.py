@@ -97,6 +97,9 @@ def test_statistics_keep_terms_of_three_tickets_and_two_customers():
     assert set(LexicalStatistics.fit(documents, [None] * 4).hashes) == {login, acme}
     assert set(LexicalStatistics.fit(documents, ["a", "a", "a", "b"]).hashes) == set()
     assert rare not in LexicalStatistics.fit(documents, ["a", "b", "a", "b"]).hashes
+    # Tickets without a customer count together as one customer.
+    assert set(LexicalStatistics.fit(documents, [None, None, None, "b"]).hashes) == set()
+    assert set(LexicalStatistics.fit(documents, ["a", "a", None, "b"]).hashes) == {login, acme}
 
 
 def test_idf_falls_with_frequency_and_is_largest_for_unseen_terms():

@@ -17,6 +17,8 @@ from evaluation.report.misclassification import misclassification_report
 from evaluation.report.parts import Floor
 from evaluation.report.severity_parts import ConstantCost, Sev1Promise
 from features.errors import SourceUnreadable
+from features.label_cleaning import LabelCleaning
+from features.taxonomy import Fate, LabelRules
 from features.ticket import SEVERITIES, Severity
 from serving.decision import Thresholds, decide, ranked
 from serving.parents import Parent
@@ -87,6 +89,7 @@ def report_of(rows: Sequence[EvaluatedTicket], **changes: Any) -> Misclassificat
         "costs": COSTS,
         "rare": frozenset({"Mobile"}),
         "sev1": Sev1Promise(0.95, 0.95, 0.3, certified=False, n_positives=4, n_needed=59),
+        "category_labels": [],
     }
     return misclassification_report(rows, **(arguments | changes))
 
@@ -322,6 +325,25 @@ def test_without_labels_or_models_the_parts_are_absent() -> None:
     row = replace(RIGHT[0], prediction=Prediction(category=UNTRAINED, severity=untrained, targets={}, novel=False))
     assert report_of([row]).category is None
     assert report_of([row]).severity is None
+
+
+def test_labels_that_the_taxonomy_took_away_are_named_the_most_frequent_first() -> None:
+    rules = LabelRules(
+        merged={("sign-in",): "Login"}, retired=frozenset({("fax",)}), allowed=frozenset({("login",), ("billing",)})
+    )
+    source = ["Login", "login", "Fax", "Fax > Old", "Fax", "Sign-in", "Coffee", None]
+    report = report_of(RIGHT, category_labels=LabelCleaning.of(rules, source).labels())
+    assert report.category is not None
+    assert [(each.label, each.fate, each.became, each.n_tickets) for each in report.category.relabelled] == [
+        ("Fax", Fate.RETIRED, None, 2),
+        ("Coffee", Fate.OUTSIDE, None, 1),
+        ("Fax > Old", Fate.RETIRED, None, 1),
+        ("Sign-in", Fate.MERGED, "Login", 1),
+    ]
+    assert MisclassificationReport.from_json(report.to_json()) == report
+    older = report.to_json()
+    del older["category"]["relabelled"]
+    assert MisclassificationReport.from_json(older) == report_of(RIGHT)
 
 
 def test_json_holds_no_text_and_comes_back_the_same() -> None:

@@ -85,6 +85,18 @@ def test_a_term_of_one_customer_is_not_learned(block: str) -> None:
     assert zanzibar in unknown.to_arrays()[f"{block}_vocabulary"]
 
 
+@pytest.mark.parametrize(
+    ("customers", "is_learned"),
+    [(["a", "b", "b"], True), (["a", "a", None], True), ([None, None, None], False), (["a", "a", "a"], False)],
+)
+def test_tickets_without_a_customer_count_together_as_one_customer(
+    customers: list[str | None], is_learned: bool
+) -> None:
+    texts = whole(*["zanzibar outage"] * 3, "outage")
+    vocabulary = NgramVectorizer.fit(texts, [*customers, "c"]).to_arrays()["word_vocabulary"]
+    assert (word_hashes("zanzibar").view(np.int64)[0] in vocabulary) is is_learned
+
+
 def test_a_term_of_two_tickets_is_not_learned() -> None:
     arrays = NgramVectorizer.fit(whole("alpha beta", "alpha beta", "alpha")).to_arrays()
     assert word_hashes("beta").view(np.int64)[0] not in arrays["word_vocabulary"]

@@ -132,6 +132,23 @@ def test_what_is_not_known_says_why():
     assert text.count("none that is near enough") == 3
 
 
+def test_labels_with_separators_can_be_told_apart():
+    guesses = [Alternative(value="Login, SSO", confidence=0.45), Alternative(value="a | b", confidence=0.4)]
+    reason = 'between: "Login, SSO" | "a | b"'
+    torn = TargetAnswer(value=None, confidence=0.45, action=Action.ABSTAIN, reason=reason, alternatives=guesses)
+    text = render_suggestion(EMPTY.model_copy(update={"category": torn}))
+    assert 'Category   — (between: "Login, SSO" | "a | b"; "Login, SSO" 45%, "a | b" 40%)\n' in text
+
+
+def test_a_long_reason_goes_on_below():
+    guesses = [Alternative(value=f"Access > Single sign-on > {name}", confidence=0.3) for name in ("SAML", "OIDC")]
+    reason = 'low_confidence: no confidence was enough for "Access > Single sign-on > SAML" in training'
+    unsure = TargetAnswer(value=None, confidence=0.3, action=Action.ABSTAIN, reason=reason, alternatives=guesses)
+    lines = render_suggestion(EMPTY.model_copy(update={"category": unsure})).split("\n")
+    assert max(map(len, lines)) <= 100
+    assert lines[1].endswith("Access > Single sign-on > OIDC 30%)")
+
+
 def test_a_parent_is_shown_with_what_is_most_likely_below_it():
     guesses = [Alternative(value=f"Access > {name}", confidence=share) for name, share in (("SSO", 0.4), ("Keys", 0.3))]
     parent = TargetAnswer(value="Access", confidence=0.7, action=Action.SUGGEST, is_parent=True, alternatives=guesses)

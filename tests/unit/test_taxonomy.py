@@ -135,6 +135,12 @@ def test_chains_are_followed(read: Read) -> None:
     assert rules.resolve("a > E") == ("F", Fate.MERGED)
 
 
+def test_a_rule_is_met_by_what_it_is_about_above_below_and_on_the_way(read: Read) -> None:
+    rules = read("[category]\nretired = ['Fax', 'Sales']\n[category.merged]\nA = 'B'\nB = 'C'\nD = 'C'\n").category
+    assert rules.unmatched([]) == ["A", "B", "D", "Fax", "Sales"]
+    assert rules.unmatched(["a > x", "FAX  > old", "Salesforce", "C"]) == ["D", "Sales"]
+
+
 def test_a_separator_with_blanks_parts_only_where_they_are(read: Read) -> None:
     rules = read("separator = ' - '\n[category.merged]\nSign-in = 'Access'").category
     assert rules.resolve("sign-in - web") == ("Access - web", Fate.MERGED)

@@ -120,6 +120,37 @@ def test_what_cleaning_did_is_told(tmp_path: Path):
     }
 
 
+def test_what_the_taxonomy_names_in_vain_is_told_by_train_and_by_the_doctor(
+    tmp_path: Path,
+    precedent: Callable[..., CommandResult],
+    make_workspace: Callable[[list[Row]], Settings],
+    samples: tuple[Row, ...],
+):
+    settings = make_workspace(list(samples[:20]))
+    known = str(samples[0].case.outcome.category)
+    settings.taxonomy_path.write_text(
+        f"[category]\nretired = ['Fax machines', '{known}']\n[category.merged]\n'Sigle  sign-on' = 'SSO'\n"
+        "[targets.tema]\nretired = ['x']\n"
+    )
+    notes = list(label_notes(training_data(settings).labels))
+    assert (
+        "The taxonomy merges or retires 'Fax machines', 'Sigle sign-on' of category, which no ticket has: check the "
+        "spelling."
+    ) in notes
+    looked = precedent("doctor", "--workspace", settings.workspace)
+    assert looked.code == 0
+    lines = looked.out.splitlines()
+    [first, second] = [number for number, line in enumerate(lines) if " taxonomy: " in line]
+    assert lines[first].startswith("warn ")
+    assert lines[first].endswith("1 merged, 2 retired; no ticket has 'Fax machines', 'Sigle sign-on'")
+    assert lines[first + 1].endswith("mend the spelling, or remove them")
+    assert lines[second].startswith("warn ")
+    assert lines[second].endswith("tema: any label, 0 merged, 1 retired; no ticket has that target")
+
+    settings.taxonomy_path.write_text(f"[category]\nretired = ['{known}']\n")
+    assert "ok     taxonomy: " in precedent("doctor", "--workspace", settings.workspace).out
+
+
 def test_labels_that_are_clean_are_not_talked_about(tmp_path: Path):
     assert list(label_notes(loaded(tmp_path / "h.db", "Sync", "Login", None).labels)) == []
 
@@ -187,6 +218,11 @@ def test_from_the_history_to_the_answer(
     assert "merged by the taxonomy: Single sign-on → Access > SSO" in told["notes"][0]
     assert told["labels"]["category"]["retired"].keys() == {"Mobile > App"}
     assert "Data loss" in told["labels"]["category"]["outside"]
+    reported = json.loads((Path(told["report"]) / "misclassification.json").read_text())["category"]["relabelled"]
+    became = {each["label"]: (each["fate"], each["became"]) for each in reported}
+    assert became["Single sign-on"] == ("merged", "Access > SSO")
+    assert became["Mobile > App"] == ("retired", None)
+    assert became["Data loss"] == ("outside", None)
 
     release = load_release(Path(told["folder"]))
     assert release.json("labels") == told["labels"]

@@ -101,7 +101,7 @@ def test_confidence_decides_the_action(triage: Triage):
     answers = [p.category for p in triage.predict([example(x) for x in (3.0, 0.5, 0.01)], near(*[[0.9]] * 3))]
     assert [a.action for a in answers] == [Action.AUTOMATE, Action.SUGGEST, Action.ABSTAIN]
     assert [a.value for a in answers] == ["login", "login", None]
-    assert answers[2].reason == "between: login | exports"
+    assert answers[2].reason == 'between: "login" | "exports"'
     assert [a.value for a in answers[2].alternatives] == ["login", "exports"]
 
 

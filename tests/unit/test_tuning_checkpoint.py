@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from features.errors import EncoderRefused
 from training.tuning_checkpoint import Checkpoint, CheckpointFolder
 
 
@@ -37,14 +39,31 @@ def test_one_of_another_plan_is_not_taken_up(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_one_counts_as_none(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("name", "content"), [("state.safetensors", b"\x08"), ("state.json", b"{}"), ("state.json", b"\xff"), ("", b"")]
+)
+def test_a_damaged_one_is_named_with_the_way_out(tmp_path: Path, name: str, content: bytes):
     folder = CheckpointFolder(tmp_path, "k" * 64)
-    for name, content in (("state.safetensors", b"\x08"), ("state.json", b"{}")):
-        folder.save(checkpoint(3))
-        [path] = tmp_path.iterdir()
+    folder.save(checkpoint(3))
+    [path] = tmp_path.iterdir()
+    if name:
         (path / name).write_bytes(content)
-        assert folder.load() is None
-        folder.clear()
+    else:
+        (path / "state.safetensors").unlink()
+    with pytest.raises(EncoderRefused, match=f"checkpoint {path} is damaged .*state.*; remove that folder"):
+        folder.load()
+    assert CheckpointFolder(tmp_path, "j" * 64).load() is None, "it is of another plan"
+    folder.clear()
+    assert folder.load() is None
+
+
+def test_an_older_one_that_is_whole_stands_in_for_a_damaged_one(tmp_path: Path):
+    folder = CheckpointFolder(tmp_path / "a", "k" * 64)
+    folder.save(checkpoint(3))
+    (tmp_path / "a" / f"step-00000009-{'k' * 16}").mkdir()
+    found = folder.load()
+    assert found is not None
+    assert found.step == 3
 
 
 def test_a_half_written_one_is_not_seen(tmp_path: Path):
