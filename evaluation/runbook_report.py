@@ -13,7 +13,7 @@ import numpy as np
 from evaluation.report.parts import TicketRef
 from evaluation.runbook_use import RunbookTicket, RunbookUse
 from evaluation.topic_words import common_words
-from evaluation.topics import MIN_COSINE, Topic, topics
+from evaluation.topics import Topic, topics, usual_nearness
 from features.lexical import LexicalStatistics
 from features.runbooks import Runbook
 from features.ticket import FixOutcome
@@ -56,9 +56,9 @@ class Gap:
     cluster : str
         Id of its most central ticket, which names it in ``precedent runbook draft``.
     words : tuple of str
-        That most of its tickets share and others rarely have.
+        That many of its tickets share and others rarely have.
     category : str or None
-        The most frequent one.
+        Of all its tickets; None where they have none.
     examples : tuple of TicketRef
         Its most central tickets.
     """
@@ -210,17 +210,18 @@ def _is_old(state: RunbookState, today: date, review_days: int) -> bool:
 def _gaps(use: RunbookUse, statistics: LexicalStatistics, min_tickets: int) -> Iterable[Gap]:
     numbers = [number for number, ticket in enumerate(use.tickets) if not ticket.runbooks]
     tickets = [use.tickets[number] for number in numbers]
-    for topic in topics(use.vectors[numbers], min_cosine=MIN_COSINE, min_size=min_tickets):
+    labels = [ticket.stored.case.outcome.category for ticket in tickets]
+    reach = usual_nearness(use.vectors)
+    for topic in topics(use.vectors[numbers], labels, min_cosine=reach, min_size=min_tickets):
         yield _gap(topic, tickets, statistics, use.months)
 
 
 def _gap(topic: Topic, tickets: Sequence[RunbookTicket], statistics: LexicalStatistics, months: float) -> Gap:
     members = [tickets[number] for number in topic.members.tolist()]
-    labels = Counter(label for ticket in members if (label := ticket.stored.case.outcome.category))
     return Gap(
         cluster=tickets[topic.centre].stored.case.id,
         words=common_words(_open_texts(members), statistics),
-        category=labels.most_common(1)[0][0] if labels else None,
+        category=members[0].stored.case.outcome.category,
         examples=tuple(_reference(ticket) for ticket in members[:_N_EXAMPLES]),
         stake=stake_of(members, months),
     )

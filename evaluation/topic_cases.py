@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.topic_words import common_words
-from evaluation.topics import MIN_COSINE
+from evaluation.topics import usual_nearness
 from features.case_index import CaseFilter
 from features.errors import NotFound
 from features.history import History
@@ -17,6 +17,7 @@ from features.vectors import embed_cases
 from serving.suggester import Suggester
 
 _MOST_CASES = 100
+_SAMPLE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class TopicCases:
 def topic_of(
     ticket_id: str, history: History, suggester: Suggester, statistics: LexicalStatistics, *, system: str
 ) -> TopicCases:
-    """Find what is as near to a ticket as tickets of one topic are (:mod:`evaluation.topics`).
+    """Find the cases of its category that are as near to a ticket as those of one topic (:mod:`evaluation.topics`).
 
     Raises
     ------
@@ -42,8 +43,11 @@ def topic_of(
     if stored is None:
         raise NotFound(f"The history holds no ticket {ticket_id!r}; 'precedent report runbooks' names one a topic.")
     vector = embed_cases(history, suggester.encoder, [stored])[0]
-    rows, cosines = suggester.index.nearest(vector, _MOST_CASES, CaseFilter())
-    near = [int(row) for row, cosine in zip(rows, cosines, strict=True) if cosine >= MIN_COSINE]
+    newest = [change.case for change in history.changes_since(max(0, history.last_change() - _SAMPLE), _SAMPLE)]
+    reach = usual_nearness(embed_cases(history, suggester.encoder, [case for case in newest if case is not None]))
+    where = CaseFilter(category=stored.case.outcome.category)
+    rows, cosines = suggester.index.nearest(vector, _MOST_CASES, where)
+    near = [int(row) for row, cosine in zip(rows, cosines, strict=True) if cosine >= reach]
     found = history.cases(near)
     cases = [found[row].case for row in near if row in found]
     texts = [model_text(case.ticket).text for case in cases if case.ticket.access_group is None]
