@@ -66,8 +66,8 @@ def topics(
 def usual_nearness(vectors: NDArray[np.float32]) -> float:
     """Median cosine of a ticket to the one nearest to it, among up to 1,000 spread evenly; 1 where there are not two.
 
-    Tickets as near to each other are about the same thing in a history whose wording varies as much; what that cosine is
-    differs from 0.52 (``data_samples/``) to 0.70 (the public Jira tickets).
+    Tickets as near to each other are about the same thing in a history whose wording varies as much; that cosine is
+    0.52 in ``data_samples/`` and 0.70 in the public Jira tickets.
     """
     if len(vectors) < 2:
         return 1.0
