@@ -91,7 +91,7 @@ def read_runbooks(
         source_kind = kind or detect_kind(files, path)
         result = RunbookImport(source_kind, rejected=list(files.refused))
         origin: dict[str, str] = {}
-        for page in _open_source(source_kind, files, base_url, root_url).pages():
+        for page in open_source(source_kind, files, base_url, root_url).pages():
             name = cleaned(page.path)
             if isinstance(page, RejectedPage):
                 result.rejected.append((name, page.reason))
@@ -141,7 +141,14 @@ def _peek(files: PageFiles, name: str) -> bytes:
         return b""
 
 
-def _open_source(kind: str, files: PageFiles, base_url: str | None, root_url: str | None) -> RunbookSource:
+def open_source(kind: str, files: PageFiles, base_url: str | None, root_url: str | None) -> RunbookSource:
+    """Open a library for reading; parameters as for :func:`read_runbooks`.
+
+    Raises
+    ------
+    SourceUnreadable
+        If the kind is unknown.
+    """
     from features.runbook_sources.confluence_html import ConfluenceHtmlSource
     from features.runbook_sources.confluence_xml import ENTITIES, ConfluenceXmlSource
     from features.runbook_sources.markdown import MarkdownSource

@@ -74,8 +74,9 @@ class ConfluenceHtmlSource:
 
 def html_page_id(name: str) -> str | None:
     """The id in a file's name; None for what is no page."""
-    match = _PAGE_NAME.search(name)
-    return match.group(1) if match and "attachments" not in PurePosixPath(name).parts else None
+    path = PurePosixPath(name)
+    match = _PAGE_NAME.search(path.name)
+    return match.group(1) if match and "attachments" not in path.parts else None
 
 
 def page_url(base_url: str | None, page_id: str) -> str | None:

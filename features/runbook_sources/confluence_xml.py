@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -30,7 +30,13 @@ _NOT_READ = {
     "ac:task-uuid",
 }  # fmt: skip
 _LISTINGS = {"attachments", "children", "contributors", "livesearch", "pagetree", "recently-updated", "toc"}
-_INLINE = frozenset({"ac:link", "ac:link-body", "ac:plain-text-link-body", "ac:inline-comment-marker"})
+_INLINE = frozenset(
+    {"ac:emoticon", "ac:image", "ac:inline-comment-marker", "ac:link", "ac:link-body", "ac:plain-text-link-body"}
+    | {
+        f"ri:{name}"
+        for name in ("attachment", "blog-post", "content-entity", "page", "shortcut", "space", "url", "user")
+    }
+)
 
 
 @dataclass(slots=True)
@@ -98,8 +104,12 @@ class ConfluenceXmlSource:
             return RejectedPage(_place(page), str(error))
 
     def _runbook(self, space: _Space, page: Entity, body: str) -> Runbook:
-        def link_of(tag: StartTag) -> tuple[str | None, str] | None:
-            return self._link(space, tag) if tag.name == "ri:page" else None
+        def link_of(tag: StartTag, parent: Mapping[str, str]) -> tuple[str | None, str] | None:
+            if tag.name != "ri:page":
+                return None
+            target, title = self._link(space, tag)
+            anchor = parent.get("ac:anchor")
+            return (f"{target}#{quote(anchor)}" if target and anchor else target), title
 
         dialect = Dialect(_region, BODY, link_of, _INLINE, frozenset({"ac:plain-text-body"}))
         read = read_html(_BROKEN_CDATA_END.sub("]]>", body), dialect)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from features.runbook_sources.document import Block
@@ -87,15 +87,15 @@ class Dialect:
     region : str
         Region of what stands outside all elements; text of ``OUTSIDE`` is left out.
     link_of : callable
-        For an element that says where its parent links to: the target, where there is one, and the text that the link
-        shows if it has no other.
+        For an element that says where its parent, whose attributes are given too, links to: the target, where there is
+        one, and the text that the link shows if it has no other.
     inline, verbatim : frozenset of str
         Elements that break no line, and those whose blanks count, beside HTML's own.
     """
 
     region_of: Callable[[StartTag], str | None]
     region: str = OUTSIDE
-    link_of: Callable[[StartTag], tuple[str | None, str] | None] = lambda _: None
+    link_of: Callable[[StartTag, Mapping[str, str]], tuple[str | None, str] | None] = lambda _tag, _parent: None
     inline: frozenset[str] = frozenset()
     verbatim: frozenset[str] = frozenset()
 
@@ -118,6 +118,7 @@ def read_html(text: str, dialect: Dialect) -> HtmlPage:
 class _Element:
     name: str
     region: str
+    attributes: Mapping[str, str]
     link: str | None = None
     default_text: str = ""
     shows_text: bool = False
@@ -129,7 +130,7 @@ class _Reader:
         self._dialect = dialect
         self._inline = _INLINE | dialect.inline
         self._verbatim = {"pre"} | dialect.verbatim
-        self._open = [_Element("", dialect.region)]
+        self._open = [_Element("", dialect.region, {})]
         self._line: list[str] = []
         self._heading: tuple[int, str] | None = None
         self._n_verbatim = 0
@@ -146,7 +147,8 @@ class _Reader:
             self._start_in_body(tag, parent)
         if tag.is_empty or tag.name in _VOID or len(self._open) >= _MAX_DEPTH:
             return
-        self._open.append(_Element(tag.name, region, tag.attributes.get("href") if tag.name == "a" else None))
+        link = tag.attributes.get("href") if tag.name == "a" else None
+        self._open.append(_Element(tag.name, region, tag.attributes, link))
         if region == BODY and tag.name in self._verbatim:
             self._n_verbatim += 1
 
@@ -177,7 +179,7 @@ class _Reader:
     def _start_in_body(self, tag: StartTag, parent: _Element) -> None:
         if tag.name == "time" and "datetime" in tag.attributes and tag.is_empty:
             self.text(tag.attributes["datetime"])
-        if (link := self._dialect.link_of(tag)) is not None:
+        if (link := self._dialect.link_of(tag, parent.attributes)) is not None:
             parent.link, parent.default_text = link
         if tag.name not in self._inline:
             self._flush()

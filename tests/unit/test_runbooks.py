@@ -134,7 +134,7 @@ def test_a_folder_gives_good_files_and_reports_the_others(tmp_path: Path):
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path):
-    with pytest.raises(SourceUnreadable, match="There is nothing at .*; give the folder or the zip archive"):
+    with pytest.raises(SourceUnreadable, match=r"There is nothing at .*; give the folder or the zip archive"):
         read_runbooks(tmp_path / "nowhere")
 
 
