@@ -95,10 +95,12 @@ def read_runbooks(
             name = cleaned(page.path)
             if isinstance(page, RejectedPage):
                 result.rejected.append((name, page.reason))
-            elif (taken := origin.setdefault(page.runbook.id, name)) != name:
+            elif page.runbook.id in origin:
+                taken = origin[page.runbook.id]
                 reason = f"its id {page.runbook.id!r} is that of {taken}; give it an id in front matter"
                 result.rejected.append((name, reason))
             else:
+                origin[page.runbook.id] = name
                 result.runbooks.append(page.runbook)
     if not result.runbooks and not result.rejected:
         raise SourceUnreadable(f"{path} holds no page of {source_kind} runbooks; check the path and --source.")

@@ -226,7 +226,8 @@ def _date(head: Mapping[str, Any], name: str) -> date | None:
         return value.date()
     if value is None or isinstance(value, date):
         return value
+    text = str(value).strip()
     try:
-        return date.fromisoformat(str(value).strip())
+        return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"its front matter has {name} {value!r}; a date as 2026-01-31 is needed") from None
+        raise ValueError(f"its front matter has {name} {text[:40]!r}; a date as 2026-01-31 is needed") from None

@@ -112,6 +112,16 @@ def test_a_folder_that_is_too_deep_is_told_of(tmp_path: Path):
     assert [reason for _, reason in result.rejected] == [f"it is more than {MAX_DEPTH} folders deep"]
 
 
+def test_names_that_differ_only_in_bytes_that_are_no_text_get_one_id(tmp_path: Path):
+    for name in (b"caf\xe9.md", b"caf\xea.md"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text("text")
+    result = read_runbooks(tmp_path)
+    assert [runbook.id for runbook in result.runbooks] == ["caf"]
+    assert [reason for _, reason in result.rejected] == [
+        "its id 'caf' is that of caf.md; give it an id in front matter"
+    ]
+
+
 def test_a_file_that_went_away_is_told_of(tmp_path: Path):
     (tmp_path / "x.md").write_text("text")
     with open_files(tmp_path) as files:
