@@ -55,6 +55,7 @@ class ConfluenceHtmlSource:
                 id=page_id,
                 name=_PAGE_NAME.sub("", path.name).replace("-", " ").strip() or page_id,
                 title=_title(page),
+                repeats_title=False,
                 url=page_url(self._base_url, page_id),
                 blocks=page.blocks,
                 metadata=_metadata(page),

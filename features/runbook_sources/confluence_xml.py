@@ -22,7 +22,7 @@ from features.runbooks import Runbook
 ENTITIES = "entities.xml"
 
 _ABOUT = frozenset({"Page", "Space", "Label", "Labelling", "ConfluenceUserImpl"})
-_ACCOUNT_ID = re.compile(r"[0-9a-f:-]{20,}")
+_ACCOUNT_ID = re.compile(r"[0-9a-f:-]{20,}|\d+")
 # Inside the export's own CDATA, Confluence breaks up the end of a page's CDATA.
 _BROKEN_CDATA_END = re.compile(r"\]\] >(?=\s*</ac:plain-text)")
 _NOT_READ = {
@@ -120,6 +120,7 @@ class ConfluenceXmlSource:
                 id=page.id,
                 name=page.id,
                 title=page.texts.get("title") or None,
+                repeats_title=False,
                 url=url,
                 blocks=read.blocks,
                 metadata=PageFields(

@@ -43,6 +43,8 @@ class Page:
     ----------
     title : str or None
         None takes the first heading, where it can be one, and else ``name``.
+    repeats_title : bool
+        Whether the first heading, where it can be a title, is one even if it reads differently from ``title``.
     fields : PageFields
         Of front matter or the like: go before what the text says.
     metadata : PageFields
@@ -55,6 +57,7 @@ class Page:
     name: str
     blocks: Sequence[Block]
     title: str | None = None
+    repeats_title: bool = True
     url: str | None = None
     fields: PageFields = NO_FIELDS
     metadata: PageFields = NO_FIELDS
@@ -71,7 +74,7 @@ def to_runbook(page: Page) -> Runbook:
     """
     if not page.id:
         raise ValueError("it has no id: neither its name nor its front matter holds a letter or digit")
-    heading, start, blocks = _take_title(page.blocks, page.title)
+    heading, start, blocks = _take_title(page)
     said, blocks = _take_fields(blocks, start)
     sections = tuple(section for section in _sections(blocks) if section.text or section.heading)
     if not any(section.text for section in sections):
@@ -91,7 +94,7 @@ def to_runbook(page: Page) -> Runbook:
     )
 
 
-def _take_title(blocks: Sequence[Block], title: str | None) -> tuple[str, int, list[Block]]:
+def _take_title(page: Page) -> tuple[str, int, list[Block]]:
     """Take the first heading as the title if it is an H1, stands alone on its level, or says the title again.
 
     The text below it is a section without a heading; its block stays, as that section's anchor.
@@ -103,13 +106,14 @@ def _take_title(blocks: Sequence[Block], title: str | None) -> tuple[str, int, l
         Number of the first block below the title.
     blocks : list of Block
     """
-    kept = list(blocks)
+    kept = list(page.blocks)
     levels = [block.level for block in kept if block.level]
     if not levels:
         return "", 0, kept
     position = next(number for number, block in enumerate(kept) if block.level)
     first = kept[position]
-    if levels[0] == 1 or (levels[0] == min(levels) and levels.count(levels[0]) == 1) or first.text == title:
+    can_be_title = levels[0] == 1 or (levels[0] == min(levels) and levels.count(levels[0]) == 1)
+    if first.text == page.title or (can_be_title and page.repeats_title):
         anchor = _github_anchor(first.text) if first.anchor is None else first.anchor
         kept[position] = replace(first, text="", anchor=anchor)
         return first.text, position + 1, kept

@@ -83,7 +83,7 @@ class Dialect:
     ----------
     region_of : callable
         Region that an element opens: ``BODY``, ``SKIP`` (nothing inside is read) or a name of one's own; None stays in
-        that of its parent.
+        that of its parent. Inside the body, only ``SKIP`` counts.
     region : str
         Region of what stands outside all elements; text of ``OUTSIDE`` is left out.
     link_of : callable
@@ -140,7 +140,7 @@ class _Reader:
 
     def start(self, tag: StartTag) -> None:
         parent = self._open[-1]
-        region = SKIP if parent.region == SKIP else self._dialect.region_of(tag) or parent.region
+        region = self._region(tag, parent.region)
         if region not in (OUTSIDE, BODY, SKIP, parent.region):
             self.page.regions[region].append("")
         if region == BODY:
@@ -151,6 +151,11 @@ class _Reader:
         self._open.append(_Element(tag.name, region, tag.attributes, link))
         if region == BODY and tag.name in self._verbatim:
             self._n_verbatim += 1
+
+    def _region(self, tag: StartTag, parent: str) -> str:
+        opened = self._dialect.region_of(tag)
+        is_fixed = parent == SKIP or (parent == BODY and opened != SKIP)
+        return parent if opened is None or is_fixed else opened
 
     def end(self, name: str) -> None:
         if not any(element.name == name for element in self._open[1:]):

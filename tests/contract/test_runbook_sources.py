@@ -164,7 +164,8 @@ class MemoryFiles:
 
 PIECES = st.sampled_from(
     b"""---^id: a^# T^Owner: x^<p>^</p>^<![CDATA[^]]>^<ac:link>^<ri:page/>^\xff^\0^<hibernate-generic>
-    ^</hibernate-generic>^<object class='Page'>^</object>^<id name='id'>1</id>^<property name='body'>^</property>^<div id='main-content'>
+    ^</hibernate-generic>^<object class='Page'>^</object>^<id name='id'>1</id>
+    ^<property name='body'>^</property>^<div id='main-content'>
     ^[a](b)^|a|b|^|-|-|^text^&x;^
 """.split(b"^")
 )

@@ -73,6 +73,7 @@ HTML_PAGE = """<!DOCTYPE html>
 <h2 id="Syncstalls-Mitigation">Mitigation</h2>
 <div class="confluence-information-macro confluence-information-macro-warning"><span class="aui-icon aui-icon-small">x</span>
 <div class="confluence-information-macro-body"><p>Mind the <a href="/display/OPS/Queue">queue</a> and <a href="attachments/98400/2.pdf">this file</a>.</p></div></div>
+<ul><li class="first">Ask the <span class="author">writer</span></li></ul>
 <div class="table-wrap"><table class="confluenceTable"><tbody><tr><th class="confluenceTh">Region</th><td class="confluenceTd">eu</td></tr></tbody></table></div>
                     </div>
                     <div class="pageSection group">
@@ -130,7 +131,9 @@ def test_html_export(tmp_path: Path, is_zip: bool):
                     'Look at lag, see Queue full or the graph.\nqueuectl lag --all |\n  grep "stuck"',
                     "Syncstalls-Diagnosis",
                 ),
-                RunbookSection("Mitigation", "Mind the queue and this file.\nRegion\neu", "Syncstalls-Mitigation"),
+                RunbookSection(
+                    "Mitigation", "Mind the queue and this file.\nAsk the writer\nRegion\neu", "Syncstalls-Mitigation"
+                ),
             ),
         )
     ]
@@ -304,6 +307,18 @@ def test_pages_without_text_and_pages_too_long_are_told_of(tmp_path: Path):
         "entities.xml: page 3": "it has more than 1000000 characters",
         "entities.xml: page 5": "it has no text",
     }
+
+
+def test_a_first_heading_is_no_title_unless_it_repeats_it(tmp_path: Path):
+    body = "<h1>{}</h1><p>a</p><h2>Check</h2><p>b</p>"
+    export = xml_export(
+        page_object(1, "Lag"), page_object(3, "Disk"), body_object(1, body.format("Meaning")), body_object(3, body.format("Disk"))
+    )  # fmt: skip
+    result = read_runbooks(write(tmp_path, export))
+    assert [[section.heading for section in each.sections] for each in result.runbooks] == [
+        ["Meaning", "Check"],
+        ["", "Check"],
+    ]
 
 
 def test_characters_that_xml_does_not_allow_are_passed_over(tmp_path: Path):
