@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import date
 
 MAX_VALUE_CHARS = 255
+_MAX_LINE_CHARS = 2_000
 
 _LINE = re.compile(r"([^\W\d_][^\n:：|]{0,39}?)\s*[:：]\s*(\S.*)")
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -110,6 +111,8 @@ def read_date(text: str) -> date | None:
 
 
 def _value(field: str, text: str) -> object:
+    if len(text) > _MAX_LINE_CHARS:
+        return None
     plain = " ".join(_TARGET.sub("", text).split()).strip()
     if field in ("last_reviewed", "last_changed"):
         return read_date(plain)

@@ -168,7 +168,9 @@ class _Reader:
         region = self._open[-1].region
         if region == BODY:
             if text.strip():
-                for element in self._open:
+                for element in reversed(self._open):
+                    if element.shows_text:  # and so do those around it
+                        break
                     element.shows_text = True
             self._line.append(text if self._n_verbatim else _BLANKS.sub(" ", text))
         elif region not in (OUTSIDE, SKIP):

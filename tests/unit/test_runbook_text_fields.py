@@ -65,6 +65,13 @@ def test_lines_that_are_not_understood_stay_text():
     assert runbook.sections[0].text == "Status: live\nLast reviewed: soon\nNote: mind the gap."
 
 
+def test_values_that_are_too_long_are_text():
+    for line in (f"Owner: {'x' * 300}", f"Services: a,{' ' * 500_000}b"):
+        runbook = read(f"# Lag\n\n{line}\n\nRead this.")
+        assert (runbook.owner, runbook.services) == (None, ())
+        assert runbook.sections[0].text.startswith(line[:5])
+
+
 def test_lines_further_down_are_text():
     runbook = read("# Lag\n\nLook at it.\n\nOwner: Payments\n\n## Escalation\n\nTeam: Payments")
     assert runbook.owner is None
