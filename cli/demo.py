@@ -66,7 +66,7 @@ def _import_samples(settings: Settings, samples: Path) -> None:
     from features.history import History
     from features.importing import import_tickets
     from features.intake import open_intake
-    from features.runbooks import read_runbooks
+    from features.runbook_sources import read_runbooks
     from features.sources import open_source
     from features.sources.mapping import load_mapping
 

@@ -21,7 +21,9 @@ from cli.common import (
 )
 
 if TYPE_CHECKING:
+    from features.history_runbooks import RunbookChanges
     from features.importing import ImportResult
+    from features.runbooks import RunbookImport
 
 
 @click.group("import")
@@ -97,37 +99,60 @@ def _tell(result: ImportResult, as_json: bool) -> None:
 
 
 @import_group.command()
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--base-url", default=None, help="Where the folder is published; makes links to runbooks whole.")
+@click.argument("source", metavar="PATH_OR_URL")
+@click.option(
+    "--source",
+    "kind",
+    type=click.Choice(["markdown", "confluence", "notion"]),
+    help="What PATH_OR_URL holds; told by its files where not given.",
+)
+@click.option("--base-url", default=None, help="Where the library is published; makes links to and in runbooks whole.")
 @workspace_option
 @json_option
-def runbooks(path: Path, base_url: str | None, workspace: Path | None, as_json: bool) -> None:
-    """Import a folder of Markdown runbooks. What is gone from the folder is removed; ids stay."""
+def runbooks(source: str, kind: str | None, base_url: str | None, workspace: Path | None, as_json: bool) -> int:
+    """Import runbooks from PATH_OR_URL: a folder or zip archive, or the URL of a git repository or zip archive.
+
+    Reads Markdown, space exports of Confluence (HTML or XML), and Notion's export as Markdown. What is gone from the
+    library is removed; ids stay. Pages that cannot be used are told with their reason and never stop the good ones;
+    exits 1, and changes nothing, when there was no good one.
+    """
     from features.history import History
     from features.intake import open_intake
-    from features.runbooks import read_runbooks
+    from features.runbook_sources import import_runbooks
 
-    read = read_runbooks(path, base_url=base_url)
+    read = import_runbooks(source, kind=kind, base_url=base_url)
     settings = settings_of(workspace, make=True)
-    intake = open_intake(settings)
-    with closing(History.open(settings.history_url)) as history:
-        changes = history.replace_runbooks([intake.prepare_runbook(runbook) for runbook in read.runbooks])
-    rejected = [{"path": str(name), "reason": reason} for name, reason in read.rejected]
+    changes = None
+    if read.runbooks:
+        intake = open_intake(settings)
+        with closing(History.open(settings.history_url)) as history:
+            changes = history.replace_runbooks([intake.prepare_runbook(runbook) for runbook in read.runbooks])
+    _tell_runbooks(read, changes, as_json)
+    return int(changes is None)
+
+
+def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, as_json: bool) -> None:
+    added, updated, removed, unchanged = (
+        (changes.added, changes.updated, changes.removed, changes.unchanged) if changes else (0, 0, 0, 0)
+    )
     if as_json:
         print_json(
             {
+                "source": read.kind,
                 "read": len(read.runbooks),
-                "added": changes.added,
-                "updated": changes.updated,
-                "removed": changes.removed,
-                "unchanged": changes.unchanged,
-                "rejected": rejected,
+                "added": added,
+                "updated": updated,
+                "removed": removed,
+                "unchanged": unchanged,
+                "rejected": [{"path": path, "reason": reason} for path, reason in read.rejected],
             }
         )
         return
     click.echo(
-        f"Read {len(read.runbooks)} runbooks: {changes.added} new, {changes.updated} changed, "
-        f"{changes.removed} removed, {changes.unchanged} as they were, {len(rejected)} rejected."
+        f"Read {len(read.runbooks)} runbooks ({read.kind}): {added} new, {updated} changed, {removed} removed, "
+        f"{unchanged} as they were, {len(read.rejected)} rejected."
     )
-    for item in rejected:
-        say(f"  {item['path']}: {item['reason']}")
+    for path, reason in read.rejected:
+        say(f"  {path}: {reason}")
+    if changes is None:
+        say("The history is left as it was, since no page could be used.")

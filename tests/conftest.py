@@ -57,7 +57,7 @@ class CommandResult:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The trained workspace itself: to be read, not to be changed."""
     from features.history import History
-    from features.runbooks import read_runbooks
+    from features.runbook_sources import read_runbooks
     from training.params import TrainingParams
     from training.run import train
 

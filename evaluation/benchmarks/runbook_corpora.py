@@ -10,7 +10,9 @@ from pathlib import Path, PurePosixPath
 
 from evaluation.benchmarks.readers import read_rows
 from features.errors import NotEnoughData, SourceUnreadable
-from features.runbooks import MAX_FILE_BYTES, Runbook, RunbookSection, parse_runbook
+from features.runbook_sources.base import MAX_FILE_BYTES
+from features.runbook_sources.markdown import parse_runbook
+from features.runbooks import Runbook, RunbookSection
 
 _ALERTS = "-alerts.jsonl.gz"
 _TARBALL = ".tar.gz"

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from features.masking import Masker
-from features.runbooks import read_runbooks
+from features.runbook_sources import read_runbooks
 from features.sources.base import RejectedRow
 from features.sources.jsonl import JsonlSource
 from features.sources.mapping import load_mapping

@@ -25,7 +25,7 @@ samples = samples_folder()
 assert samples.is_relative_to(installed), samples
 assert len((samples / "tickets.jsonl").read_text(encoding="utf-8").splitlines()) > 600
 from features.history import History
-from features.runbooks import read_runbooks
+from features.runbook_sources import read_runbooks
 history = History.open(f"sqlite:///{sys.argv[2]}/history.db")  # migrates
 history.replace_runbooks(read_runbooks(samples / "runbooks").runbooks)
 assert len(history.runbooks()) >= 14

@@ -24,7 +24,8 @@ from features.intake_checks import (
     cleaned,
 )
 from features.masking import MAX_GROWTH, Masker
-from features.runbooks import RunbookSection, parse_runbook
+from features.runbook_sources.markdown import parse_runbook
+from features.runbooks import RunbookSection
 from features.settings import Settings
 from features.ticket import Author, Case, Link, LinkType, Message, Outcome, Ticket
 

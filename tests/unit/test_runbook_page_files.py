@@ -1,0 +1,130 @@
+"""Folders and zip archives that a stranger packed."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from features.errors import SourceUnreadable
+from features.runbook_sources import read_runbooks
+from features.runbook_sources.page_files import MAX_DEPTH, open_files, read_bounded
+
+
+def pack(path: Path, files: dict[str, str | bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_paths_that_leave_an_archive_and_links_are_refused(tmp_path: Path):
+    archive = pack(
+        tmp_path / "x.zip",
+        {"../evil.md": "text", "/abs.md": "text", "C:/w.md": "text", "a\\..\\b.md": "t", "ok.md": "# Ok\ntext"},
+    )
+    with zipfile.ZipFile(archive, "a") as more:
+        link = zipfile.ZipInfo("link.md")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        more.writestr(link, "/etc/passwd")
+    result = read_runbooks(archive)
+    assert [runbook.title for runbook in result.runbooks] == ["Ok"]
+    assert dict(result.rejected) == dict.fromkeys(
+        ("../evil.md", "/abs.md", "C:/w.md", "a/../b.md"), "its path leads out of the archive"
+    ) | {"link.md": "it is a link"}
+
+
+def test_a_page_that_unpacks_to_gigabytes_is_left_out(tmp_path: Path):
+    archive = pack(tmp_path / "x.zip", {"bomb.md": b"a" * 50_000_000, "ok.md": "text"})
+    result = read_runbooks(archive)
+    assert [runbook.id for runbook in result.runbooks] == ["ok"]
+    assert result.rejected == [("bomb.md", "it has more than 1000000 bytes")]
+
+
+def test_an_entry_that_is_damaged_is_left_out(tmp_path: Path):
+    archive = pack(tmp_path / "x.zip", {"bad.md": os.urandom(5_000), "ok.md": "text"})
+    data = bytearray(archive.read_bytes())
+    data[200:260] = b"\0" * 60
+    archive.write_bytes(data)
+    result = read_runbooks(archive)
+    assert [runbook.id for runbook in result.runbooks] == ["ok"]
+    assert [path for path, _ in result.rejected] == ["bad.md"]
+    assert "cannot be unpacked" in result.rejected[0][1]
+
+
+def test_the_folder_that_holds_all_is_no_part_of_an_id(tmp_path: Path):
+    archive = pack(
+        tmp_path / "x.zip", {"repo-main/a/one.md": "text", "repo-main/two.md": "text", "__MACOSX/._two.md": "x"}
+    )
+    folder = tmp_path / "repo"
+    (folder / "a").mkdir(parents=True)
+    for name in ("a/one.md", "two.md"):
+        (folder / name).write_text("text")
+    ids = [[runbook.id for runbook in read_runbooks(path).runbooks] for path in (archive, folder)]
+    assert ids == [["a-one", "two"], ["a-one", "two"]]
+
+
+def test_archives_inside_an_archive_are_opened(tmp_path: Path):
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("one.md", "text")
+    path = pack(tmp_path / "x.zip", {"Export-Part-1.zip": inner.getvalue()})
+    assert [runbook.id for runbook in read_runbooks(path).runbooks] == ["one"]
+    with pytest.raises(SourceUnreadable, match=r"holds 'Export-Part-1.zip', which cannot be unpacked"):
+        read_runbooks(pack(tmp_path / "y.zip", {"Export-Part-1.zip": inner.getvalue()[:-30]}))
+
+
+def test_what_is_no_archive(tmp_path: Path):
+    (tmp_path / "x.zip").write_bytes(b"PK\3\4 not really")
+    with pytest.raises(SourceUnreadable, match="is no zip archive that can be read"):
+        read_runbooks(tmp_path / "x.zip")
+
+
+def test_links_that_leave_a_folder_are_refused(tmp_path: Path):
+    (tmp_path / "secret.md").write_text("secret")
+    folder = tmp_path / "runbooks"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "ok.md").write_text("text")
+    (folder / "inside.md").symlink_to(folder / "a" / "ok.md")
+    (folder / "out.md").symlink_to(tmp_path / "secret.md")
+    (folder / "gone.md").symlink_to(tmp_path / "nowhere.md")
+    (folder / "up").symlink_to(tmp_path)
+    (folder / "loop").symlink_to(folder)
+    os.mkfifo(folder / "pipe.md")
+    result = read_runbooks(folder)
+    assert [runbook.id for runbook in result.runbooks] == ["a-ok", "inside"]
+    assert dict(result.rejected) == dict.fromkeys(
+        ("gone.md", "out.md", "up"), "it is a link that leads out of the folder"
+    )
+
+
+def test_a_folder_that_is_too_deep_is_told_of(tmp_path: Path):
+    deep = tmp_path.joinpath(*["d"] * (MAX_DEPTH + 1))
+    deep.mkdir(parents=True)
+    (deep / "x.md").write_text("text")
+    (tmp_path / "ok.md").write_text("text")
+    result = read_runbooks(tmp_path)
+    assert [runbook.id for runbook in result.runbooks] == ["ok"]
+    assert [reason for _, reason in result.rejected] == [f"it is more than {MAX_DEPTH} folders deep"]
+
+
+def test_names_that_differ_only_in_bytes_that_are_no_text_get_one_id(tmp_path: Path):
+    for name in (b"caf\xe9.md", b"caf\xea.md"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text("text")
+    result = read_runbooks(tmp_path)
+    assert [runbook.id for runbook in result.runbooks] == ["caf"]
+    assert [reason for _, reason in result.rejected] == [
+        "its id 'caf' is that of caf.md; give it an id in front matter"
+    ]
+
+
+def test_a_file_that_went_away_is_told_of(tmp_path: Path):
+    (tmp_path / "x.md").write_text("text")
+    with open_files(tmp_path) as files:
+        (tmp_path / "x.md").unlink()
+        with pytest.raises(ValueError, match="it cannot be read"):
+            read_bounded(files, "x.md", 10)
