@@ -95,13 +95,17 @@ class Scope:
         return rows[kept], cosines[kept]
 
 
-def find_candidates(parts: IndexParts, query: CaseQuery, terms: LexicalQuery, where: CaseFilter) -> list[Candidate]:
+def find_candidates(
+    parts: IndexParts, query: CaseQuery, terms: LexicalQuery, where: CaseFilter, limit: int
+) -> list[Candidate]:
     """Find the union of the best ``POOL`` of each method under a filter, best first by a fixed fusion.
 
     Parameters
     ----------
     terms : LexicalQuery
         Of ``query.text``.
+    limit : int
+        Most candidates to return.
     """
     scope = Scope.of(parts.entries, where)
     nearest, _ = scope.nearest(parts.dense, query.vector, POOL)
@@ -109,11 +113,10 @@ def find_candidates(parts: IndexParts, query: CaseQuery, terms: LexicalQuery, wh
     slots = parts.entries.slots(rows)
     vectors = parts.dense.reconstruct(rows)
     cosines = np.clip(vectors @ query.vector, -1.0, 1.0)
-    subject, text = parts.forward.scores(terms, slots)
-    shared = parts.forward.overlap(terms, slots)
+    subject, text, shared = parts.forward.compare(terms, slots)
     age = np.maximum(query.now - parts.entries.created(slots) / 1e6, 0.0)
     score = _COSINE_WEIGHT * cosines + text + subject + _RECENCY_WEIGHT * np.exp(-age / _RECENCY_SECONDS)
-    best = np.lexsort((-rows, -score))
+    best = np.lexsort((-rows, -score))[:limit]
     columns = (
         rows,
         cosines,

@@ -27,6 +27,7 @@ MIN_DOCUMENTS = 3  # DESIGN, decision 3: a term that a release keeps occurs in a
 MAX_COMPOUND_CHARS = 64
 
 Hashes = NDArray[np.uint32]
+NO_TERMS: Hashes = np.empty(0, dtype=np.uint32)
 
 # A compound is what people paste whole: a class name with its package, a path, a setting, an error code.
 _COMPOUND = re.compile(r"\w+(?:[.\-:/@$#]+\w+)*")
@@ -326,4 +327,4 @@ def _customers_per_term(parts: Sequence[Hashes], customers: Sequence[str | None]
 
 
 def _joined(parts: Sequence[Hashes]) -> Hashes:
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint32)
+    return np.concatenate(parts) if parts else NO_TERMS
