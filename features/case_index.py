@@ -285,9 +285,7 @@ class CaseIndex:
         """Hashed terms of the whole texts of cases, by row and sorted; rows that are not held are left out."""
         with self._lock.read():
             slots = self._parts.entries.slots(np.array(row_ids, dtype=np.int64)).tolist()
-            return {
-                row: self._parts.forward.terms(slot) for row, slot in zip(row_ids, slots, strict=True) if slot >= 0
-            }
+            return {row: self._parts.forward.terms(slot) for row, slot in zip(row_ids, slots, strict=True) if slot >= 0}
 
     def resemblance(self, row_id: int, others: Sequence[int]) -> NDArray[np.float64]:
         """Compare the words of a case with those of others; see :meth:`ForwardIndex.resemblance`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +47,7 @@ class CaseQuery:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A case that may match, with its raw signals.
 
     Attributes
@@ -127,7 +127,7 @@ def find_candidates(
         shared.rarest_shared,
         _crowding(vectors, cosines),
     )
-    return [Candidate(*values) for values in zip(*(column[best].tolist() for column in columns), strict=True)]
+    return list(map(Candidate, *(column[best].tolist() for column in columns)))
 
 
 def _crowding(vectors: Vectors, cosines: Vectors) -> NDArray[np.float64]:

@@ -48,7 +48,9 @@ def test_volatile_tokens_go_line_by_line_as_from_the_whole_text(parts):
 CONTACT_ANYWHERE = PatternSet([rf"(?:^|\n){mail_markers._CONTACT}\s*$"])
 
 
-@given(st.lists(st.sampled_from(["Ann Lee", " | ", "Head of X", "+44 20 7946 0000", "a@b.example", "\n", " ", "\r", "9"])))
+@given(
+    st.lists(st.sampled_from(["Ann Lee", " | ", "Head of X", "+44 20 7946 0000", "a@b.example", "\n", " ", "\r", "9"]))
+)
 def test_a_contact_is_looked_for_in_the_last_line_that_says_something(parts):
     text = "".join(parts)
     assert mail_markers.has_marks(text) == bool(CONTACT_ANYWHERE.which(encode(text)))
