@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +47,8 @@ _COLUMNS: Mapping[str, type[np.generic]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CaseEntry:
-    """A case as the index knows it.
+class CaseEntry(NamedTuple):
+    """A case as the index knows it. Every ticket needs 200, and tuples are made several times as fast as dataclasses.
 
     Attributes
     ----------
@@ -79,9 +78,6 @@ class CaseEntry:
     duplicate_of: tuple[int, ...]
     subject_length: int
     text_length: int
-
-
-_ATTRIBUTES = tuple(attribute.name for attribute in fields(CaseEntry))
 
 
 @dataclass(eq=False)
@@ -251,7 +247,7 @@ class CaseEntries:
     def entries(self, row_ids: Sequence[int]) -> list[CaseEntry]:
         """Several cases, in the order of their rows; rows that are not held are left out."""
         slots = [slot for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
-        return list(map(CaseEntry, *(self._facts(name, slots) for name in _ATTRIBUTES)))
+        return list(map(CaseEntry, *(self._facts(name, slots) for name in CaseEntry._fields)))
 
     def record(self, who: Who, *, at: float, own: Slots) -> NDArray[np.float64]:
         """The past record of a ticket's reporter, customer and product, without the ticket's own rows, if it has any.

@@ -28,7 +28,7 @@ from features.forward import LexicalQuery
 from features.index_check import IndexReport, check_index
 from features.index_parts import CasePage, IndexParts
 from features.index_stats import IndexStats, index_stats
-from features.lexical import ANALYZER_VERSION, LexicalStatistics
+from features.lexical import ANALYZER_VERSION, Hashes, LexicalStatistics
 from features.past_record import Who
 from features.rwlock import ReadWriteLock
 from features.snapshot import MadeWith, WorkFolder, check_snapshot, snapshots, write_snapshot
@@ -244,7 +244,7 @@ class CaseIndex:
         self._check(query.vector)
         terms = LexicalQuery.of(self._statistics.query_terms(query.text), self._statistics)
         with self._lock.read():
-            return find_candidates(self._parts, query, terms, where)[:limit]
+            return find_candidates(self._parts, query, terms, where, limit)
 
     def without_boilerplate(self, text: ModelText) -> ModelText:
         """What is searched for of a text: all but what many tickets of the release's history have."""
@@ -280,6 +280,12 @@ class CaseIndex:
         """Several cases at a time, in the order of their rows; rows that are not held are left out."""
         with self._lock.read():
             return self._parts.entries.entries(row_ids)
+
+    def terms(self, row_ids: Sequence[int]) -> dict[int, Hashes]:
+        """Hashed terms of the whole texts of cases, by row and sorted; rows that are not held are left out."""
+        with self._lock.read():
+            slots = self._parts.entries.slots(np.array(row_ids, dtype=np.int64)).tolist()
+            return {row: self._parts.forward.terms(slot) for row, slot in zip(row_ids, slots, strict=True) if slot >= 0}
 
     def resemblance(self, row_id: int, others: Sequence[int]) -> NDArray[np.float64]:
         """Compare the words of a case with those of others; see :meth:`ForwardIndex.resemblance`.

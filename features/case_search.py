@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +47,7 @@ class CaseQuery:
     now: float
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A case that may match, with its raw signals.
 
     Attributes
@@ -95,13 +95,17 @@ class Scope:
         return rows[kept], cosines[kept]
 
 
-def find_candidates(parts: IndexParts, query: CaseQuery, terms: LexicalQuery, where: CaseFilter) -> list[Candidate]:
+def find_candidates(
+    parts: IndexParts, query: CaseQuery, terms: LexicalQuery, where: CaseFilter, limit: int
+) -> list[Candidate]:
     """Find the union of the best ``POOL`` of each method under a filter, best first by a fixed fusion.
 
     Parameters
     ----------
     terms : LexicalQuery
         Of ``query.text``.
+    limit : int
+        Most candidates to return.
     """
     scope = Scope.of(parts.entries, where)
     nearest, _ = scope.nearest(parts.dense, query.vector, POOL)
@@ -109,11 +113,10 @@ def find_candidates(parts: IndexParts, query: CaseQuery, terms: LexicalQuery, wh
     slots = parts.entries.slots(rows)
     vectors = parts.dense.reconstruct(rows)
     cosines = np.clip(vectors @ query.vector, -1.0, 1.0)
-    subject, text = parts.forward.scores(terms, slots)
-    shared = parts.forward.overlap(terms, slots)
+    subject, text, shared = parts.forward.compare(terms, slots)
     age = np.maximum(query.now - parts.entries.created(slots) / 1e6, 0.0)
     score = _COSINE_WEIGHT * cosines + text + subject + _RECENCY_WEIGHT * np.exp(-age / _RECENCY_SECONDS)
-    best = np.lexsort((-rows, -score))
+    best = np.lexsort((-rows, -score))[:limit]
     columns = (
         rows,
         cosines,
@@ -124,7 +127,7 @@ def find_candidates(parts: IndexParts, query: CaseQuery, terms: LexicalQuery, wh
         shared.rarest_shared,
         _crowding(vectors, cosines),
     )
-    return [Candidate(*values) for values in zip(*(column[best].tolist() for column in columns), strict=True)]
+    return list(map(Candidate, *(column[best].tolist() for column in columns)))
 
 
 def _crowding(vectors: Vectors, cosines: Vectors) -> NDArray[np.float64]:

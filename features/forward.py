@@ -59,6 +59,10 @@ class FieldQuery:
         at = np.minimum(np.searchsorted(self.bag.hashes, hashes), len(self.bag.hashes) - 1)
         return at, self.bag.hashes[at] == hashes
 
+    def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """Which terms the query has."""
+        return self.find(hashes)[1]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LexicalQuery:
@@ -107,7 +111,7 @@ class ForwardIndex:
     >>> index = ForwardIndex()
     >>> index.extend(documents)
     >>> query = LexicalQuery.of(documents[0], LexicalStatistics.fit(documents))
-    >>> subject, text = index.scores(query, np.array([0, 1]))
+    >>> subject, text, _ = index.compare(query, np.array([0, 1]))
     >>> text.round(3).tolist()
     [1.0, 0.0]
     """
@@ -136,8 +140,8 @@ class ForwardIndex:
         """The terms of one slot."""
         return DocumentTerms(self._bags["subject"].bag(slot), self._bags["text"].bag(slot))
 
-    def scores(self, query: LexicalQuery, slots: Slots) -> tuple[Scores, Scores]:
-        """Score slots with BM25 (k1 1.2, b 0.75), query term frequencies kept, over the query's self score.
+    def compare(self, query: LexicalQuery, slots: Slots) -> tuple[Scores, Scores, Overlap]:
+        """Score slots with BM25 (k1 1.2, b 0.75), query term frequencies kept, and see what else they share.
 
         Parameters
         ----------
@@ -147,35 +151,35 @@ class ForwardIndex:
         Returns
         -------
         subject, text : ndarrays of float64, shape (n,), 0 to 1
-            1 is what a copy of the query scores, or more.
+            BM25 over the query's self score: 1 is what a copy of the query scores, or more.
+        overlap : Overlap
         """
-        return self._bags["subject"].scores(query.subject, slots), self._bags["text"].scores(query.text, slots)
+        in_subject, in_text = self._bags["subject"], self._bags["text"]
+        hits = in_text.hits(query.text, slots)
+        return (
+            in_subject.scores(query.subject, slots, in_subject.hits(query.subject, slots)),
+            in_text.scores(query.text, slots, hits),
+            self._overlap(query, slots, hits),
+        )
 
-    def overlap(self, query: LexicalQuery, slots: Slots) -> Overlap:
-        """Compare the terms of a query with those of slots.
-
-        Parameters
-        ----------
-        query : LexicalQuery
-        slots : ndarray of int64, shape (n,)
-        """
+    def _overlap(self, query: LexicalQuery, slots: Slots, hits: _Hits) -> Overlap:
         n = len(slots)
-        hashes, owners = self._bags["text"].terms(slots)
-        at, is_shared = query.text.find(hashes)
-        at, owners = at[is_shared], owners[is_shared]
         of_subject = np.isin(query.text.bag.hashes, query.subject.bag.hashes, assume_unique=True)
-        covered = np.bincount(owners, weights=(query.text.idf * of_subject)[at], minlength=n)
+        covered = np.bincount(hits.owners, weights=(query.text.idf * of_subject)[hits.at], minlength=n)
         subject_hashes, subject_owners = self._bags["subject"].terms(slots)
         subject_idf = query.statistics.idf(subject_hashes).astype(np.float64)
-        _, is_known = query.text.find(subject_hashes)
         own = np.bincount(subject_owners, weights=subject_idf, minlength=n)
-        known = np.bincount(subject_owners, weights=subject_idf * is_known, minlength=n)
-        rarest = _sum_of_largest(query.text.idf[at], owners, n, _N_RAREST)
+        known = np.bincount(subject_owners, weights=subject_idf * query.text.holds(subject_hashes), minlength=n)
+        rarest = _sum_of_largest(query.text.idf[hits.at], hits.owners, n, _N_RAREST)
         return Overlap(
             subject_coverage=covered / max(float(query.subject.idf.sum()), 1e-9),
             case_subject_coverage=known / np.maximum(own, 1e-9),
             rarest_shared=rarest / (_N_RAREST * query.statistics.highest_idf),
         )
+
+    def terms(self, slot: int) -> Hashes:
+        """Hashed terms of one slot's whole text, sorted."""
+        return self._bags["text"].bag(slot).hashes
 
     def resemblance(self, slot: int, slots: Slots) -> Scores:
         """Compare the whole text of one slot with those of others: terms in both, over terms in either.
@@ -204,6 +208,21 @@ class ForwardIndex:
     def take(self, slots: Slots) -> dict[str, NDArray[Any]]:
         """Copy the terms of slots, in their order, as arrays that make a new index."""
         return {f"{field}_{name}": array for field in FIELDS for name, array in self._bags[field].take(slots).items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Hits:
+    """Terms of a query in slots.
+
+    Attributes
+    ----------
+    where, owners, at : ndarrays of int64, shape (n_hits,)
+        Position among all terms of the field, index into the slots, and index into the query's bag.
+    """
+
+    where: NDArray[np.int64]
+    owners: NDArray[np.int64]
+    at: NDArray[np.intp]
 
 
 class _Bags:
@@ -267,23 +286,25 @@ class _Bags:
         shared = np.bincount(owners[is_shared], weights=both, minlength=len(slots))
         return np.asarray(shared / (own.length + self._arrays["lengths"].values[slots] - shared), dtype=np.float64)
 
-    def scores(self, query: FieldQuery, slots: Slots) -> Scores:
-        if query.self_score <= 0.0 or len(slots) == 0:
-            return np.zeros(len(slots))
-        arrays = {name: array.values for name, array in self._arrays.items()}
+    def hits(self, query: FieldQuery, slots: Slots) -> _Hits:
+        """Where slots hold terms of a query."""
         where, owners = self._positions(slots)
-        hashes = arrays["hashes"][where]
+        hashes = self._arrays["hashes"].values[where]
         # Nearly all terms are none of the query's, and a table of their last 16 bits says so at once.
         near = np.zeros(1 << 16, dtype=np.bool_)
         near[query.bag.hashes & 0xFFFF] = True
         hits = np.flatnonzero(near[hashes & 0xFFFF])
-        at = np.minimum(np.searchsorted(query.bag.hashes, hashes[hits]), len(query.bag.hashes) - 1)
-        exact = query.bag.hashes[at] == hashes[hits]
-        hits, at = hits[exact], at[exact]
-        counts = arrays["counts"][where[hits]].astype(np.float64)
-        lengths = arrays["lengths"][slots[owners[hits]]].astype(np.float64)
-        gains = (query.idf * query.bag.counts)[at] * _saturation(counts, lengths, query.mean_length)
-        total = np.bincount(owners[hits], weights=gains, minlength=len(slots))
+        at, exact = query.find(hashes[hits])
+        hits = hits[exact]
+        return _Hits(where[hits], owners[hits], at[exact])
+
+    def scores(self, query: FieldQuery, slots: Slots, hits: _Hits) -> Scores:
+        if query.self_score <= 0.0 or len(slots) == 0:
+            return np.zeros(len(slots))
+        counts = self._arrays["counts"].values[hits.where].astype(np.float64)
+        lengths = self._arrays["lengths"].values[slots[hits.owners]].astype(np.float64)
+        gains = (query.idf * query.bag.counts)[hits.at] * _saturation(counts, lengths, query.mean_length)
+        total = np.bincount(hits.owners, weights=gains, minlength=len(slots))
         return np.minimum(total / query.self_score, 1.0)
 
     def _positions(self, slots: Slots) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,7 +164,7 @@ def _wrong_contents(parts: IndexParts, sample: Mapping[int, StoredCase], dimensi
 
 def _facts(entries: CaseEntries, rows: Ids) -> list[str]:
     """Facts in a form that can be compared, which nan cannot; without duplicates, whose rows need every case."""
-    return [repr(replace(entry, duplicate_of=())) for entry in entries.entries(rows.tolist())]
+    return [repr(entry._replace(duplicate_of=())) for entry in entries.entries(rows.tolist())]
 
 
 def _is_same(found: DocumentTerms, expected: DocumentTerms) -> bool:

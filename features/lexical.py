@@ -27,6 +27,7 @@ MIN_DOCUMENTS = 3  # DESIGN, decision 3: a term that a release keeps occurs in a
 MAX_COMPOUND_CHARS = 64
 
 Hashes = NDArray[np.uint32]
+NO_TERMS: Hashes = np.empty(0, dtype=np.uint32)
 
 # A compound is what people paste whole: a class name with its package, a path, a setting, an error code.
 _COMPOUND = re.compile(r"\w+(?:[.\-:/@$#]+\w+)*")
@@ -94,7 +95,8 @@ def _pieces_of(compound: str) -> Iterator[tuple[str, str]]:
         if word.lower() in _STOP_WORDS:
             continue
         yield stem(word.lower()), word
-        parts = _BOUNDARY.split(word)
+        # Most words are letters of one case, and have no boundary to look for.
+        parts = () if word.isalpha() and word[1:].islower() else _BOUNDARY.split(word)
         if len(parts) > 1:
             for part in parts:
                 if len(part) > 1 and part.lower() not in _STOP_WORDS:
@@ -119,12 +121,22 @@ def stem(word: str) -> str:
 
 def term_hashes(terms: Iterable[str]) -> Hashes:
     """Hash terms to 32 bits each, stable across processes and versions; shape (n_terms,), dtype uint32."""
-    return np.fromiter((_hash(term) for term in terms), dtype=np.uint32)
+    return _from_bytes(map(_hash, terms))
 
 
 @lru_cache(maxsize=262_144)
-def _hash(term: str) -> int:
-    return int.from_bytes(blake2b(term.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "little")
+def _hash(term: str) -> bytes:
+    return blake2b(term.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+
+
+@lru_cache(maxsize=131_072)
+def _hashes_of(compound: str) -> bytes:
+    """Hashes of the terms of a compound, one after the other."""
+    return b"".join(_hash(term) for term, _ in _pieces_of(compound))
+
+
+def _from_bytes(hashes: Iterable[bytes]) -> Hashes:
+    return np.frombuffer(b"".join(hashes), dtype="<u4").astype(np.uint32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +174,7 @@ class DocumentTerms:
 
 def document_terms(subject: str, body: str) -> DocumentTerms:
     """Analyse and hash a ticket's model text (:func:`features.text.model_text`)."""
-    of_subject, of_body = term_hashes(analyze(subject)), term_hashes(analyze(body))
+    of_subject, of_body = (_from_bytes(map(_hashes_of, _COMPOUND.findall(text))) for text in (subject, body))
     return DocumentTerms(TermCounts.of(of_subject), TermCounts.of(np.concatenate([of_subject, of_body])))
 
 
@@ -315,4 +327,4 @@ def _customers_per_term(parts: Sequence[Hashes], customers: Sequence[str | None]
 
 
 def _joined(parts: Sequence[Hashes]) -> Hashes:
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint32)
+    return np.concatenate(parts) if parts else NO_TERMS

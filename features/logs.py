@@ -42,7 +42,11 @@ def reduce_logs(lines: Sequence[str]) -> list[str]:
     lines : sequence of str
         Repaired text without line ends.
     """
-    marked = _marked(lines)
+    data = encode("\n".join(lines))
+    found = _AT_LINE_START.sub(lambda _: _MARK.encode(), data)
+    if found is data:
+        return list(lines)
+    marked = decode(found).split("\n")
     logged = [number for number, line in enumerate(marked) if line.startswith(_MARK)]
     if len(logged) <= _FEW:
         return [line.removeprefix(_MARK) for line in marked]
@@ -55,9 +59,3 @@ def reduce_logs(lines: Sequence[str]) -> list[str]:
     return [
         line.removeprefix(_MARK) for number, line in enumerate(marked) if number in kept or not line.startswith(_MARK)
     ]
-
-
-def _marked(lines: Sequence[str]) -> list[str]:
-    data = encode("\n".join(lines))
-    marked = _AT_LINE_START.sub(lambda _: _MARK.encode(), data)
-    return list(lines) if marked is data else decode(marked).split("\n")

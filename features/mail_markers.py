@@ -88,17 +88,16 @@ _MARKS = PatternSet(
     [_FORWARD_MARK, _ORIGINAL_MARK, _ATTRIBUTION, _FROM, _HEADER, _DATED, _SIGN_OFF, _DEVICE, _DISCLAIMER, r"--"],
     whole=True,
 )
-_ANY = PatternSet(
-    [
-        rf"(?m)^[> ]*{_FROM}$",
-        rf"(?m)^[> ]*{_FORWARD_MARK}$|^[> ]*{_ORIGINAL_MARK}$",
-        r"(?im)\b(?:wrote|schrieb|escribió|a écrit)\b.{0,120}:\s*$",
-        rf"(?m)^[> ]*(?:{_SIGN_OFF}|--|{_DEVICE})\s*$",
-        rf"(?i){_READER}|\b(?:caution|warning|achtung|external)\b",
-        r"(?m)^>",
-        rf"(?:^|\n){_CONTACT}\s*$",
-    ]
+_ANY = Pattern(
+    rf"(?m:^[> ]*{_FROM}$)"
+    rf"|(?m:^[> ]*{_FORWARD_MARK}$|^[> ]*{_ORIGINAL_MARK}$)"
+    r"|(?im:\b(?:wrote|schrieb|escribió|a écrit)\b.{0,120}:\s*$)"
+    rf"|(?m:^[> ]*(?:{_SIGN_OFF}|--|{_DEVICE})\s*$)"
+    rf"|(?i:{_READER}|\b(?:caution|warning|achtung|external)\b)"
+    r"|(?m:^>)"
 )
+_CONTACT_TO_END = Pattern(rf"{_CONTACT}\s*")
+_BLANKS = b"\t\n\f\r "  # what ``\s`` is in RE2
 _CONTACT_LINE = Pattern(_CONTACT)
 _SUBJECT_LINE = Pattern(_SUBJECT)
 _FORWARDED = Pattern(r"(?i)^\s*(?:(?:re|aw|sv)\s?:\s*)*(?:fwd?|wg|tr|rv)\s?:")
@@ -113,7 +112,8 @@ REPLY_PREFIXES = Pattern(
 
 def has_marks(text: str) -> bool:
     """Whether a text could hold any of it: most tickets hold none, and are spared the look at each line."""
-    return bool(_ANY.which(encode(text)))
+    data = encode(text)
+    return _ANY.occurs(data) or _CONTACT_TO_END.fits(data[data.rfind(b"\n", 0, len(data.rstrip(_BLANKS))) + 1 :])
 
 
 def marks(line: str) -> tuple[int, ...]:

@@ -170,7 +170,7 @@ class RunbookIndex:
     def scores(self, query: RunbookQuery) -> RunbookScores:
         """Score every runbook."""
         words = LexicalQuery.of(query.terms(), self._statistics)
-        _, lexical = self._terms.scores(words, np.arange(len(self)))
+        _, lexical, _ = self._terms.compare(words, np.arange(len(self)))
         if not len(self):
             return RunbookScores(lexical, lexical, lexical, np.empty(0, dtype=np.int64))
         cosines = (self._vectors @ query.vectors.T).astype(np.float64)

@@ -8,18 +8,14 @@ is a new ``RULES_VERSION``, which is part of every vector's key (DESIGN, decisio
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import ftfy
-from ftfy import fixes
-from ftfy.badness import is_bad
-
 from features.identifiers import find_identifiers
-from features.linear_regex import encode
+from features.linear_regex import Pattern, encode
 from features.logs import TELLING, reduce_logs
 from features.mail import own_lines, plain_subject
+from features.repair import repaired
 from features.ticket import Author, Ticket
 from features.traces import reduce_traces
 from features.volatile import without_volatile
@@ -35,17 +31,9 @@ _BODY_HEAD, _BODY_TAIL = 2_600, 700
 # in one or two passes; the bound is for hostile ones.
 _MAX_PASSES = 8
 
-_FIXES = ftfy.TextFixerConfig(explain=False)
-# Control characters but the line end; soft hyphen, zero-width and direction marks; odd blanks become plain ones.
-_CHARACTERS: dict[int, str | None] = {
-    **dict.fromkeys(
-        [*range(32), *range(127, 160), 0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF]
-    ),
-    **dict.fromkeys([0x09, 0x0B, 0x0C, 0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " "),
-    **dict.fromkeys([0x0A, 0x0D, 0x85, 0x2028, 0x2029], "\n"),
-}
 _MIN_REPEATED = 12
 _MASK = re.compile(r"<[A-Z_]+>")
+_UNTIDY = Pattern(r"[ \n][ \n]|[^ -~\n]|^[ \n]|[ \n]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +68,9 @@ def model_text(ticket: Ticket) -> ModelText:
     >>> model_text(Ticket(subject="Re: Export fails", description="CBL-7001 since 09:14, req_8f2c91ab\\nThanks,\\nAnn"))
     ModelText(subject='Export fails', body='CBL-7001 since time, req_id')
     """
-    subject = _settled(_clean_subject, _repaired(ticket.subject[:_READ_HEAD]))
+    subject = _settled(_clean_subject, repaired(ticket.subject[:_READ_HEAD]))
     # The first pass alone sees whether the mail was forwarded.
-    body = _clean_body(_repaired(_windowed(opening_text(ticket))), ticket.subject[:MAX_SUBJECT_CHARS])
+    body = _clean_body(repaired(_windowed(opening_text(ticket))), ticket.subject[:MAX_SUBJECT_CHARS])
     return ModelText(subject, _settled(_clean_body, body))
 
 
@@ -119,8 +107,8 @@ def identifiers(ticket: Ticket) -> tuple[str, ...]:
     tuple of str
         Distinct, in the order above, at most 24.
     """
-    lines = _repaired(_windowed(opening_text(ticket))).split("\n")
-    return find_identifiers([_repaired(ticket.subject[:MAX_SUBJECT_CHARS]), *lines])
+    lines = repaired(_windowed(opening_text(ticket))).split("\n")
+    return find_identifiers([repaired(ticket.subject[:MAX_SUBJECT_CHARS]), *lines])
 
 
 def _windowed(text: str) -> str:
@@ -146,23 +134,6 @@ def _telling_lines(text: str, n_lines: int) -> Iterator[str]:
         yield data[line_start : min(done, start + _READ_LINE)].decode("utf-8", "ignore").strip()
 
 
-def _repaired(text: str) -> str:
-    """Mojibake undone, entities and escapes resolved, look-alikes folded, nothing left that does not print."""
-    if not text.isascii():
-        # Joins the halves of surrogate pairs and drops lone ones.
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
-        # ftfy's search for the encoding costs 0.1 ms a line, and finds nothing where nothing looks bad.
-        text = ftfy.fix_text(text, _FIXES) if is_bad(text) else text
-        for fix in (fixes.uncurl_quotes, fixes.fix_latin_ligatures, fixes.fix_character_width):
-            text = fix(text)
-        text = unicodedata.normalize("NFC", text)
-    if "\x1b" in text:
-        text = fixes.remove_terminal_escapes(text)
-    if "&" in text and ";" in text and "<" not in text:
-        text = fixes.unescape_html(text)
-    return text.replace("\r\n", "\n").translate(_CHARACTERS)
-
-
 def _settled(step: Callable[[str], str], text: str) -> str:
     """Apply a step until it changes nothing more."""
     for _ in range(_MAX_PASSES):
@@ -174,21 +145,25 @@ def _settled(step: Callable[[str], str], text: str) -> str:
 
 
 def _clean_subject(subject: str) -> str:
-    line = " ".join(plain_subject(_repaired(subject)).split())
+    line = " ".join(plain_subject(repaired(subject)).split())
     return _cut(" ".join(without_volatile(line).split()), MAX_SUBJECT_CHARS)
 
 
 def _clean_body(body: str, subject: str = "") -> str:
-    lines = reduce_logs(reduce_traces(own_lines(_repaired(body).split("\n"), subject)))
+    lines = reduce_logs(reduce_traces(own_lines(repaired(body).split("\n"), subject)))
     return _bounded(_tidy(without_volatile("\n".join(lines))))
 
 
 def _tidy(text: str) -> str:
     """Single blanks, no blank lines, no line twice (a log repeats itself)."""
+    lines = text.split("\n")
+    if not text.isascii() or _UNTIDY.occurs(encode(text)):
+        lines = [" ".join(line.split()) for line in lines]
+    elif len(set(lines)) == len(lines):
+        return text
     seen: set[str] = set()
     kept: list[str] = []
-    for raw in text.split("\n"):
-        line = " ".join(raw.split())
+    for line in lines:
         if not line or line in seen:
             continue
         if len(line) >= _MIN_REPEATED:

@@ -22,6 +22,8 @@ _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? "
 _SUFFIX = r"(?:jar|war|ear|zip|tgz|tar\.gz|rpm|deb|whl|dll|so|exe|msi|apk)"
 # Kinds of which a part stays.
 _FILE, _AGENT, _ID = "file", "agent", "id"
+_BLOB = "blob"
+_BLOB_CHARACTERS = r"[A-Za-z0-9+/=_-]"
 
 # Word, and the pattern of the tokens that it stands for. Where two match at one place the earlier one counts.
 _KINDS: tuple[tuple[str, str], ...] = (
@@ -48,12 +50,16 @@ _KINDS: tuple[tuple[str, str], ...] = (
     (_FILE, rf"\b[A-Za-z]\w*(?:-[A-Za-z]\w*)*-[0-9][\w.-]*\.{_SUFFIX}\b"),
     (_AGENT, r"\b(?:Mozilla|AppleWebKit|Gecko|Chrom(?:e|ium)|Safari|Firefox|Edge?|OPR|Version|Mobile)/[0-9][\w.]*"),
     (_ID, r"\b[A-Za-z]+(?:[_-][A-Za-z]+)*[_-][A-Za-z]*[0-9][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)*\b"),
-    ("blob", r"\b[A-Za-z0-9+/=_-]{80,}"),
+    (_BLOB, rf"\b{_BLOB_CHARACTERS}{{80,}}"),
     ("number", r"\b[0-9]{6,}\b|\b[0-9]+\.[0-9]{6,}\b"),
     ("hex", r"\b(?:[0-9a-f]{8,}|[0-9A-F]{8,})\b"),
 )
+# Counting to 80 from every place at once outgrows RE2's automaton, and what it falls back to takes six times as long;
+# hardly a text has so long a run, and without one the kind matches nowhere.
+_LONG_RUN = Pattern(rf"{_BLOB_CHARACTERS}{{80}}")
 _SOUGHT = Pattern("|".join(pattern for _, pattern in _KINDS))
 KIND_WORDS = frozenset(word.lstrip("@") for word, _ in _KINDS)
+_SOUGHT_WITHOUT_RUN = Pattern("|".join(pattern for word, pattern in _KINDS if word != _BLOB))
 _NAMED = PatternSet((pattern for _, pattern in _KINDS), whole=True)
 
 # Looks volatile, and is the name of the problem: Windows' error codes (`0x80070005`), error codes and issue keys
@@ -82,7 +88,17 @@ def without_volatile(text: str) -> str:
     'CBL-4012 for req_id at time from ip'
     """
     data = encode(text)
-    return decode(_REPEATED.sub(lambda run: run.split(None, 1)[0].rstrip(b",;:|/-"), _SOUGHT.sub(_word, data)))
+    if _LONG_RUN.occurs(data):
+        # No kind goes beyond the end of a line, so that lines can be looked at one by one.
+        done = b"\n".join(_replaced(line, _LONG_RUN.occurs(line)) for line in data.split(b"\n"))
+    else:
+        done = _replaced(data, False)
+    done = _REPEATED.sub(lambda run: run.split(None, 1)[0].rstrip(b",;:|/-"), done)
+    return text if done is data else decode(done)
+
+
+def _replaced(data: bytes, has_long_run: bool) -> bytes:
+    return (_SOUGHT if has_long_run else _SOUGHT_WITHOUT_RUN).sub(_word, data)
 
 
 def _word(token: bytes) -> bytes:
@@ -90,7 +106,7 @@ def _word(token: bytes) -> bytes:
         return token
     kinds = _NAMED.which(token)
     word = _KINDS[kinds[0]][0] if kinds else "number"
-    if word == "blob" and len(_DIGIT.spans(token)) < _BLOB_DIGITS:
+    if word == _BLOB and len(_DIGIT.spans(token)) < _BLOB_DIGITS:
         return token
     if word == _ID:
         is_id = _MANY_DIGITS.occurs(token) or _KNOWN_ID.fits(token) or _RANDOM.occurs(token)

@@ -80,8 +80,8 @@ def signals(
     """
     if not candidates:
         return np.empty((0, len(SIGNALS)))
-    bm25 = np.array([c.bm25 for c in candidates])
-    cosine = np.array([c.cosine for c in candidates])
+    raw = dict(zip(Candidate._fields, np.array(candidates, dtype=np.float64).T, strict=True))
+    bm25, cosine = raw["bm25"], raw["cosine"]
     created = np.array([e.created_at for e in entries])
     # A case without a date counts as a year old: neither news nor archive.
     age = np.where(np.isnan(created), 365.0, np.maximum(now - np.nan_to_num(created), 0.0) / DAY_SECONDS)
@@ -90,14 +90,14 @@ def signals(
     cosine_share, bm25_share = _share(cosine), _share(bm25)
     columns = {
         "bm25": bm25,
-        "bm25_subject": np.array([c.bm25_subject for c in candidates]),
+        "bm25_subject": raw["bm25_subject"],
         "cosine": cosine,
         "cosine_share": cosine_share,
         "bm25_share": bm25_share,
         "agreement": cosine_share * bm25_share,
-        "subject_coverage": np.array([c.subject_coverage for c in candidates]),
-        "case_subject_coverage": np.array([c.case_subject_coverage for c in candidates]),
-        "rarest_shared": np.array([c.rarest_shared for c in candidates]),
+        "subject_coverage": raw["subject_coverage"],
+        "case_subject_coverage": raw["case_subject_coverage"],
+        "rarest_shared": raw["rarest_shared"],
         "recency_1000": np.exp(-age / 1000.0),
         "recency_180": np.exp(-age / 180.0),
         "recency_20": np.exp(-age / 20.0),
@@ -105,7 +105,7 @@ def signals(
         "same_customer": _same(ticket.customer, [e.customer for e in entries]),
         "length_ratio": np.minimum(lengths, own) / np.maximum(lengths, own),
         "log_length": np.log(lengths),
-        "distinctness": 1.0 - np.array([c.crowding for c in candidates]),
+        "distinctness": 1.0 - raw["crowding"],
         "first_dense": (cosine_share >= 1.0).astype(np.float64),
         "first_lexical": (bm25_share >= 1.0).astype(np.float64),
     }

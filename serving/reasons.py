@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from features.case_index import Candidate
 from features.feature_space import Example
-from features.lexical import analyze
-from features.text import identifiers, model_text, written_text
+from features.lexical import Hashes, analyze, term_hashes
+from features.text import identifiers, written_text
 from features.ticket import Ticket
 from serving.ranking import DAY_SECONDS
 
@@ -22,12 +22,12 @@ _DAYS_PER_MONTH = 30.44
 class Asked:
     """What reasons need of the new ticket, worked out once for all of its cases.
 
-    ``words`` are those that could be shared, in the order in which they would be shown, each with its stem.
+    ``words`` are those that could be shared, in the order in which they would be shown, each with the hash of its stem.
     """
 
     ticket: Ticket
     identifiers: tuple[str, ...]
-    words: tuple[tuple[str, str], ...]
+    words: tuple[tuple[str, int], ...]
     now: float
 
     @classmethod
@@ -52,12 +52,12 @@ class Asked:
         return cls(
             ticket=ticket,
             identifiers=identifiers(ticket),
-            words=tuple((word, term) for term, word in order),
+            words=tuple(zip((word for _, word in order), term_hashes(term for term, _ in order).tolist(), strict=True)),
             now=now,
         )
 
 
-def case_reasons(asked: Asked, case: Ticket, candidate: Candidate) -> list[str]:
+def case_reasons(asked: Asked, case: Ticket, candidate: Candidate, terms: Hashes) -> list[str]:
     """Say what the new ticket and a case share.
 
     Parameters
@@ -66,12 +66,14 @@ def case_reasons(asked: Asked, case: Ticket, candidate: Candidate) -> list[str]:
         Masked, as the history has it.
     candidate : Candidate
         The case's raw scores.
+    terms : ndarray of uint32, shape (n,)
+        Hashed terms of the case's whole text, as the index has them.
     """
     reasons = []
     known = set(identifiers(case))
     if shared := [name for name in asked.identifiers if name in known]:
         reasons.append("shares " + ", ".join(shared[:_MAX_TERMS]))
-    theirs = set(analyze(model_text(case).text))
+    theirs = set(terms.tolist())
     if words := [word for word, term in asked.words if term in theirs]:
         reasons.append("words in common: " + ", ".join(words[:_MAX_TERMS]))
     if candidate.cosine >= _CLOSE:

@@ -21,6 +21,7 @@ from features.feature_space import Example
 from features.history import StoredCase
 from features.intake import Intake
 from features.intake_checks import checked_label
+from features.lexical import NO_TERMS, Hashes
 from features.runbook_index import RunbookIndex
 from features.runbook_query import RunbookQuery
 from features.text import model_text
@@ -149,6 +150,7 @@ class Suggester:
         cases = self._read_cases([group.shown.row_id for group in (*listed.resolved, *listed.open)])
         found = [group for group in listed.resolved if group.shown.row_id in cases]
         # A shared form is no reason.
+        terms = self.index.terms([group.shown.row_id for group in found[: query.top_k]])
         asked = Asked.of(replace(example, text=self.index.without_boilerplate(example.text)), now=now)
         return Suggestion(
             request_id=query.request_id or new_request_id(),
@@ -158,7 +160,9 @@ class Suggester:
             severity=prediction.severity,
             targets=prediction.targets,
             similar_cases=[
-                self._similar_case(asked, group, cases, listed.setbacks.notes(group.shown))
+                self._similar_case(
+                    asked, group, cases, listed.setbacks.notes(group.shown), terms.get(group.shown.row_id, NO_TERMS)
+                )
                 for group in found[: query.top_k]
             ],
             related_open=[_related_open(group, cases) for group in listed.open if group.shown.row_id in cases],
@@ -243,7 +247,7 @@ class Suggester:
         return [RankedCase(pool.candidates[i], pool.entries[i], float(scores[i]), float(relevance[i])) for i in order]
 
     def _similar_case(
-        self, asked: Asked, group: CaseGroup, cases: Mapping[int, StoredCase], notes: Sequence[str]
+        self, asked: Asked, group: CaseGroup, cases: Mapping[int, StoredCase], notes: Sequence[str], terms: Hashes
     ) -> SimilarCase:
         case = cases[group.shown.row_id].case
         return SimilarCase(
@@ -257,7 +261,7 @@ class Suggester:
             resolution=case.outcome.resolution,
             outcome=case.outcome.outcome,
             duplicates=group.duplicates,
-            why=[*case_reasons(asked, case.ticket, group.shown.candidate), *notes],
+            why=[*case_reasons(asked, case.ticket, group.shown.candidate, terms), *notes],
         )
 
     def _resolutions(self, cases: Sequence[Case]) -> list[ResolutionAnswer]:

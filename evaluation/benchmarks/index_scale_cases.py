@@ -61,7 +61,7 @@ def case_figures(tickets: Tickets, n: int, folder: Path, progress: Progress) -> 
     figures = {
         "kind": index.stats().kind,
         "build_s": build,
-        "similar": _similar_figures(index, asked),
+        "similar": _similar_figures(index, tickets, asked),
         "add": _add_figures(index, tickets, vectors, n, asked),
         "bytes_a_case": {name: round(size / (n + _ADDED), 1) for name, size in index.stats().n_bytes.items()},
     }
@@ -87,16 +87,16 @@ def _example(case: Case, vector: Vectors) -> _Question:
     )
 
 
-def _similar_figures(index: CaseIndex, asked: Sequence[_Question]) -> dict[str, object]:
+def _similar_figures(index: CaseIndex, tickets: Tickets, asked: Sequence[_Question]) -> dict[str, object]:
     """Milliseconds of the whole call, and of it without the search of the vectors, which is measured beside."""
     whole, dense = Times(), Times()
     for question in asked[:20]:
-        _similar(index, question)
+        _similar(index, tickets, question)
     for question in asked:
         with dense.measured():
             index.nearest(question.example.vector, 150, question.where)
         with whole.measured():
-            _similar(index, question)
+            _similar(index, tickets, question)
     rest = Times(
         [a - b for a, b in zip(whole.clock, dense.clock, strict=True)],
         [a - b for a, b in zip(whole.cpu, dense.cpu, strict=True)],
@@ -104,14 +104,17 @@ def _similar_figures(index: CaseIndex, asked: Sequence[_Question]) -> dict[str, 
     return {"whole": whole.figures(), "vectors": dense.figures(), "fusion": rest.figures()}
 
 
-def _similar(index: CaseIndex, question: _Question) -> None:
+def _similar(index: CaseIndex, tickets: Tickets, question: _Question) -> None:
     """Candidates by vectors and terms, what is known of them, their ranking, and reasons for those shown."""
     example = question.example
     pool = Pool.of(index, example, question.where, now=question.now)
     best = np.argsort(-UNTRAINED.score(pool.matrix), kind="stable")[:_SHOWN]
     reader = Asked.of(example, now=question.now)
-    for number in best.tolist():
-        case_reasons(reader, example.ticket, pool.candidates[number])
+    shown = [pool.candidates[number] for number in best.tolist()]
+    terms = index.terms([candidate.row_id for candidate in shown])
+    for candidate in shown:
+        case = tickets.stored(candidate.row_id).case.ticket
+        case_reasons(reader, case, candidate, terms[candidate.row_id])
 
 
 def _add_figures(

@@ -34,7 +34,7 @@ def test_scores_are_bm25_over_the_self_score(cases: list[tuple[str, str]], subje
     index.extend([document_terms(*case) for case in cases])
     slots = np.arange(len(cases))[::-1]
 
-    of_subject, of_text = index.scores(LexicalQuery.of(document_terms(subject, body), statistics), slots)
+    of_subject, of_text, _ = index.compare(LexicalQuery.of(document_terms(subject, body), statistics), slots)
 
     for query, texts, found, mean in (
         (subject, [case[0] for case in cases], of_subject, statistics.mean_subject_length),
@@ -51,7 +51,7 @@ def test_a_copy_scores_one_and_a_stranger_nothing():
     index.extend(documents)
     query = LexicalQuery.of(documents[0], LexicalStatistics.fit(documents))
 
-    assert index.scores(query, np.array([0, 1, 2]))[1].tolist() == [1.0, 0.0, 0.0]
+    assert index.compare(query, np.array([0, 1, 2]))[1].tolist() == [1.0, 0.0, 0.0]
 
 
 def test_a_score_does_not_depend_on_what_else_is_held_or_asked():
@@ -62,8 +62,8 @@ def test_a_score_does_not_depend_on_what_else_is_held_or_asked():
     alone.extend(documents[3:4])
     many.extend(documents)
 
-    assert alone.scores(query, np.array([0]))[1][0] == many.scores(query, np.arange(7))[1][3]
-    assert many.scores(query, np.array([3]))[1][0] == many.scores(query, np.arange(7))[1][3]
+    assert alone.compare(query, np.array([0]))[1][0] == many.compare(query, np.arange(7))[1][3]
+    assert many.compare(query, np.array([3]))[1][0] == many.compare(query, np.arange(7))[1][3]
 
 
 def test_no_query_and_no_candidates():
@@ -72,8 +72,8 @@ def test_no_query_and_no_candidates():
     index.extend(documents)
     statistics = LexicalStatistics.fit(documents)
 
-    assert index.scores(LexicalQuery.of(document_terms("", "..."), statistics), np.array([0]))[1].tolist() == [0.0]
-    assert len(index.scores(LexicalQuery.of(documents[0], statistics), np.empty(0, dtype=np.int64))[1]) == 0
+    assert index.compare(LexicalQuery.of(document_terms("", "..."), statistics), np.array([0]))[1].tolist() == [0.0]
+    assert len(index.compare(LexicalQuery.of(documents[0], statistics), np.empty(0, dtype=np.int64))[1]) == 0
 
 
 def test_taken_slots_make_a_new_index():

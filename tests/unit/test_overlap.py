@@ -21,9 +21,8 @@ def overlap_of(
     statistics = LexicalStatistics.fit(documents)
     index = ForwardIndex()
     index.extend(documents)
-    return index.overlap(
-        LexicalQuery.of(document_terms(*query), statistics), np.array(slots, dtype=np.int64)
-    ), statistics
+    terms = LexicalQuery.of(document_terms(*query), statistics)
+    return index.compare(terms, np.array(slots, dtype=np.int64))[2], statistics
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=6), TEXTS, TEXTS)

@@ -41,10 +41,10 @@ def column(matrix: np.ndarray, name: str) -> list[float]:
 def test_signals_of_two_candidates():
     matrix = signals(
         [
-            replace(CANDIDATE, subject_coverage=0.5, case_subject_coverage=0.25, rarest_shared=0.125, crowding=0.25),
+            CANDIDATE._replace(subject_coverage=0.5, case_subject_coverage=0.25, rarest_shared=0.125, crowding=0.25),
             Candidate(row_id=2, cosine=0.4, bm25=0.8, bm25_subject=0.0),
         ],
-        [ENTRY, replace(ENTRY, row_id=2, created_at=math.nan, product="hooks", customer=None, text_length=50)],
+        [ENTRY, ENTRY._replace(row_id=2, created_at=math.nan, product="hooks", customer=None, text_length=50)],
         Ticket(product="api", customer="Acme"),
         now=NOW,
         text_length=100,
@@ -78,8 +78,8 @@ def test_signals_of_two_candidates():
 
 def test_what_is_unknown_or_odd_gives_finite_signals():
     hostile = [
-        (replace(CANDIDATE, cosine=-0.5, bm25=0.0), replace(ENTRY, created_at=NOW + 1e6, text_length=0)),
-        (replace(CANDIDATE, cosine=-0.9, bm25=0.0), replace(ENTRY, created_at=math.nan)),
+        (CANDIDATE._replace(cosine=-0.5, bm25=0.0), ENTRY._replace(created_at=NOW + 1e6, text_length=0)),
+        (CANDIDATE._replace(cosine=-0.9, bm25=0.0), ENTRY._replace(created_at=math.nan)),
     ]
     matrix = signals([c for c, _ in hostile], [e for _, e in hostile], Ticket(), now=NOW, text_length=0)
     assert np.isfinite(matrix).all()

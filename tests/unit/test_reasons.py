@@ -5,6 +5,7 @@ import pytest
 
 from features.case_index import Candidate
 from features.feature_space import Example
+from features.lexical import document_terms
 from features.text import model_text
 from features.ticket import Ticket
 from serving.reasons import Asked, case_reasons
@@ -15,7 +16,8 @@ FAR = Candidate(row_id=1, cosine=0.1, bm25=0.0, bm25_subject=0.0)
 
 def reasons(ticket: Ticket, case: Ticket, candidate: Candidate = FAR) -> list[str]:
     asked = Asked.of(Example(ticket, model_text(ticket), np.zeros(1, np.float32)), now=NOW.timestamp())
-    return case_reasons(asked, case, candidate)
+    text = model_text(case)
+    return case_reasons(asked, case, candidate, document_terms(text.subject, text.body).text.hashes)
 
 
 def test_everything_shared_is_named():
