@@ -51,7 +51,8 @@ class CaseIndex:
     """Cases of a history, searchable. Made by :meth:`create` or :meth:`open`; end it with :meth:`close`.
 
     Searches and changes may come from any thread. A search sees the parts of the index in one state; changes wait for
-    each other, and hold up searches only while they are being published, not while cases are embedded or analysed.
+    each other, and hold up searches only for moments while they are being published, not while cases are embedded or
+    analysed.
     """
 
     def __init__(
@@ -203,14 +204,15 @@ class CaseIndex:
         )
         removed = [row for row, case in last.items() if case is None]
         with self._writer:
-            places = self._parts.stage(removed, page)
+            staged = self._parts.stage(removed, page)
             with self._lock.write():
-                self._parts.publish(removed, page, places)
+                self._parts.publish(removed, page, staged)
                 self._watermark = max(self._watermark, changes[-1].change)
             self._snapshot = None
             self._n_erased += len(removed)
             if self._meanwhile is not None:
                 self._meanwhile.append((removed, page))
+            self._parts.settle(self._lock.write)
 
     def replay(self, history: History, progress: Callable[[int], None] | None = None) -> int:
         """Take in what happened in the history since the watermark; returns the number of changes.

@@ -10,8 +10,9 @@ import numpy as np
 
 from features.dense import DENSE_FILE, DenseIndex, DenseLimits, Ids, Kind
 from features.dense_exact import ExactIndex, read_faiss
-from features.dense_ivf import IvfIndex, train_lists
+from features.dense_ivf import IvfIndex
 from features.errors import IndexDamaged
+from features.ivf_lists import train_lists
 from features.vector_rows import BASE_FILE, VectorRows
 
 
