@@ -47,9 +47,14 @@ def load_dense(snapshot: Path, folder: Path) -> DenseIndex:
     return loaded
 
 
+def has_right_kind(dense: DenseIndex, limits: DenseLimits) -> bool:
+    """Whether an index would be of the same kind if it were made anew."""
+    return limits.kind(len(dense), dense.dimension, dense.kind) == dense.kind
+
+
 def is_worn(dense: DenseIndex, limits: DenseLimits) -> bool:
     """Whether an index should be made anew: its kind does not suit it any more, or it has grown too much."""
-    return dense.is_worn or limits.kind(len(dense), dense.dimension, dense.kind) != dense.kind
+    return dense.is_worn or not has_right_kind(dense, limits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

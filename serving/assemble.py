@@ -195,7 +195,7 @@ def build_parts(
     encoder = _encoder(release, settings, encoder)
     index = CaseIndex.open(settings.index_dir / encoder.fingerprint, encoder, statistics, _limits(settings))
     try:
-        if index.replay(history, progress):
+        if index.build(history, progress):
             index.snapshot()
         change = history.runbooks_change()
         suggester = Suggester(

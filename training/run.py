@@ -195,7 +195,7 @@ def fit(
         [rows.examples[i].text for i in seen], [rows.examples[i].ticket.customer for i in seen]
     )
     with closing(CaseIndex.open(index_folder, encoder, statistics, limits)) as index:
-        index.replay(history)
+        index.build(history)
         index.snapshot()
         tested = backtest(triage.triage, rows.take(split.test), rows.take(seen))
         predicted = _predicted(tested, triage.triage, [data.cases[labelled[i]].row_id for i in split.test])
