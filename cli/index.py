@@ -136,7 +136,7 @@ def compact(workspace: Path | None, as_json: bool) -> None:
 
 def _replay(opened: OpenIndex) -> None:
     with progress("Taking in changes") as update:
-        opened.index.replay(opened.history, counting(update))
+        opened.index.build(opened.history, counting(update))
 
 
 def _tell(done: str, n_cases: int, path: Path, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from features.case_entries import CaseEntry
 from features.case_filter import CaseFilter
 from features.case_search import POOL, Candidate, CaseQuery, Scope, find_candidates
 from features.dense import DenseLimits, Ids, Vectors
-from features.dense_kinds import is_worn
+from features.dense_kinds import has_right_kind, is_worn
 from features.encoder import Encoder
 from features.errors import EncoderMismatch, IndexDamaged
 from features.forward import LexicalQuery
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "CaseEntry", "CaseFilter", "CaseIndex", "CaseQuery", "DenseLimits", "IndexReport", "IndexStats"]
 
 _LIMITS = DenseLimits()
+_CHECKED_AFTER = 10_000  # changes, while an index is built
 PAGE = 1_000  # changes applied at a time; the inverted index commits once a page
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,8 @@ class CaseIndex:
     """Cases of a history, searchable. Made by :meth:`create` or :meth:`open`; end it with :meth:`close`.
 
     Searches and changes may come from any thread. A search sees the parts of the index in one state; changes wait for
-    each other, and hold up searches only while they are being published, not while cases are embedded or analysed.
+    each other, and hold up searches only for moments while they are being published, not while cases are embedded or
+    analysed.
     """
 
     def __init__(
@@ -203,29 +205,47 @@ class CaseIndex:
         )
         removed = [row for row, case in last.items() if case is None]
         with self._writer:
-            places = self._parts.stage(removed, page)
+            staged = self._parts.stage(removed, page)
             with self._lock.write():
-                self._parts.publish(removed, page, places)
+                self._parts.publish(removed, page, staged)
                 self._watermark = max(self._watermark, changes[-1].change)
             self._snapshot = None
             self._n_erased += len(removed)
             if self._meanwhile is not None:
                 self._meanwhile.append((removed, page))
+            self._parts.settle(self._lock.write)
 
-    def replay(self, history: History, progress: Callable[[int], None] | None = None) -> int:
+    def build(self, history: History, progress: Callable[[int], None] | None = None) -> int:
+        """Replay a history that may be long, as :meth:`replay` does; not for one that is followed.
+
+        Vectors that outgrow their kind of index on the way get another one at once, and not with the next snapshot: as
+        they are all in memory until then, millions would not fit.
+        """
+        n_done = 0
+        while n_new := self.replay(history, progress, at_most=_CHECKED_AFTER):
+            n_done += n_new
+            if not has_right_kind(self._parts.dense, self._limits):
+                self.compact()
+        return n_done
+
+    def replay(
+        self, history: History, progress: Callable[[int], None] | None = None, *, at_most: int | None = None
+    ) -> int:
         """Take in what happened in the history since the watermark; returns the number of changes.
 
         Parameters
         ----------
         progress : callable, optional
             Called with the number of changes just done.
+        at_most : int, optional
+            Number of changes after which it stops, in whole pages.
         """
         n_done = 0
         with self._writer:
             if self._watermark > (last := history.last_change()):
                 logger.warning("the index is ahead of the history (%d > %d): rebuilding", self._watermark, last)
                 self._swap(IndexParts.create(self._encoder.dimension, self._new_work_path()), watermark=0).remove()
-            while changes := history.changes_since(self._watermark, PAGE):
+            while (at_most is None or n_done < at_most) and (changes := history.changes_since(self._watermark, PAGE)):
                 cases = [change.case for change in changes if change.case is not None]
                 self.apply(changes, embed_cases(history, self._encoder, cases))
                 n_done += len(changes)

@@ -6,6 +6,8 @@ addition.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -26,6 +28,9 @@ DENSE_FILE = "dense.faiss"
 
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
+
+Exclusively = Callable[[], AbstractContextManager[None]]
+"""Gives a context in which no search runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,20 @@ def bytes_a_vector(kind: Kind, dimension: int) -> int:
     return code + (8 if kind == "exact" else 12)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Staged:
+    """Vectors on their way into an index.
+
+    Attributes
+    ----------
+    rows, lists : ndarrays of int64, shape (n,)
+        Where on disk they lie, and which lists they belong to; 0 where the kind has neither.
+    """
+
+    rows: Ids
+    lists: Ids
+
+
 class FrozenVectors(Protocol):
     """Vectors as they were at a moment, to be written while the index goes on."""
 
@@ -87,8 +106,8 @@ class FrozenVectors(Protocol):
 class DenseIndex(Protocol):
     """Unit vectors by id, searched by inner product, which for unit vectors is the cosine.
 
-    Any number of threads may search at a time; :meth:`add` and :meth:`remove` must have the index to themselves
-    (:class:`features.case_index.CaseIndex` sees to that).
+    Any number of threads may search at a time, and one may change it meanwhile; :meth:`add` and :meth:`remove` must
+    have the index to themselves (:class:`features.case_index.CaseIndex` sees to that).
     """
 
     def __len__(self) -> int: ...
@@ -123,33 +142,34 @@ class DenseIndex(Protocol):
         """Whether it should be made anew, although its kind may still be the right one."""
         ...
 
-    def place(self, vectors: Vectors) -> Ids:
-        """Find where vectors belong: the slow part of adding them, which needs no lock.
-
-        Parameters
-        ----------
-        vectors : ndarray of float32, shape (n, dimension)
-
-        Returns
-        -------
-        ndarray of int64, shape (n,)
+    def stage(self, ids: Ids, vectors: Vectors) -> Staged:
+        """Do the slow part of adding vectors, unseen by searches, which go on; parameters as of :meth:`add`.
 
         Raises
         ------
         EncoderMismatch
             If the vectors have another dimension.
+        OSError
+            If they cannot be written.
         """
         ...
 
-    def add(self, ids: Ids, vectors: Vectors, places: Ids | None = None) -> None:
+    def settle(self, exclusively: Exclusively) -> None:
+        """Bring what was added, which searches find at once, to where they find it fast.
+
+        Searches go on, but for moments of a millisecond or so.
+        """
+        ...
+
+    def add(self, ids: Ids, vectors: Vectors, staged: Staged | None = None) -> None:
         """Add vectors.
 
         Parameters
         ----------
         ids : ndarray of int64, shape (n,), not negative
         vectors : ndarray of float32, shape (n, dimension), rows of length 1
-        places : ndarray of int64, shape (n,), optional
-            What :meth:`place` found for them.
+        staged : Staged, optional
+            What :meth:`stage` made of them.
 
         Raises
         ------
@@ -229,7 +249,7 @@ def check_addition(ids: Ids, vectors: Vectors, dimension: int, is_held: NDArray[
             "them with the encoder that the index was made with."
         )
     wrong = ids[(ids < 0) | is_held]
-    if len(wrong) or len(np.unique(ids)) < len(ids):
+    if len(wrong) or not np.diff(np.sort(ids)).all():
         raise ValueError(f"Ids must be new, not negative and given once (among them {wrong[:3].tolist()}); remove.")
 
 
@@ -238,6 +258,19 @@ def bitmap(ids: Ids) -> NDArray[np.uint8]:
     mask = np.zeros(int(ids.max(initial=-1)) + 1, dtype=np.bool_)
     mask[ids] = True
     return np.packbits(mask, bitorder="little")
+
+
+def is_set(bits: NDArray[np.uint8], ids: Ids) -> NDArray[np.bool_]:
+    """Which ids a bitmap has.
+
+    Examples
+    --------
+    >>> is_set(bitmap(np.array([3, 9])), np.array([9, 4, 3, 1_000])).tolist()
+    [True, False, True, False]
+    """
+    inside = ids < 8 * len(bits)
+    inside[inside] = bits[ids[inside] >> 3] >> (ids[inside] & 7) & 1
+    return inside
 
 
 def nothing_found() -> tuple[Ids, Vectors]:

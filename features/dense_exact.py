@@ -1,4 +1,4 @@
-"""The exact kind of dense index. With :mod:`features.dense_ivf` the only door to faiss.
+"""The exact kind of dense index. With :mod:`features.dense_ivf` and its lists the only door to faiss.
 
 Vectors are kept in half precision: cosines are off by at most 1e-3, a scan takes half the memory and half the time of
 float32 (FACTS, part D).
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from features.dense import (
     DENSE_FILE,
+    Exclusively,
     Ids,
     Kind,
+    Staged,
     Vectors,
     bitmap,
     bytes_a_vector,
@@ -85,11 +87,15 @@ class ExactIndex:
         """Memory of the vectors and their ids, in bytes."""
         return len(self) * bytes_a_vector(self.kind, self.dimension)
 
-    def place(self, vectors: Vectors) -> Ids:
-        """There is one place for all."""
-        return np.zeros(len(vectors), dtype=np.int64)
+    def stage(self, ids: Ids, vectors: Vectors) -> Staged:  # noqa: ARG002
+        """Nothing to do: adding them is fast."""
+        nowhere = np.zeros(len(ids), dtype=np.int64)
+        return Staged(nowhere, nowhere)
 
-    def add(self, ids: Ids, vectors: Vectors, places: Ids | None = None) -> None:  # noqa: ARG002
+    def settle(self, exclusively: Exclusively) -> None:
+        """Nothing to do."""
+
+    def add(self, ids: Ids, vectors: Vectors, staged: Staged | None = None) -> None:  # noqa: ARG002
         """Add vectors."""
         check_addition(ids, vectors, self.dimension, self._holds(ids))
         if len(ids) == 0:
@@ -171,7 +177,7 @@ class ExactIndex:
 
 
 def read_faiss(path: Path) -> Any:
-    """Read a file that faiss wrote.
+    """Read a file that faiss wrote; inverted lists stay in it and are mapped, all else is read into memory.
 
     Raises
     ------
@@ -179,6 +185,6 @@ def read_faiss(path: Path) -> Any:
         If it cannot be read.
     """
     try:
-        return faiss.read_index(str(path))
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
     except RuntimeError as error:
         raise IndexDamaged(f"The vectors {path} cannot be read ({error}); rebuild the index.") from None

@@ -2,7 +2,8 @@
 
 Vectors belong to the nearest of some thousand centroids, and a search looks only at the lists of the centroids nearest
 to it. A list holds short codes; the best by them are compared again by the vectors themselves, which lie in a mapped
-file (:mod:`features.vector_rows`). With :mod:`features.dense_exact` the only door to faiss.
+file (:mod:`features.vector_rows`). What was just added is compared with every query until it is in the lists, which
+takes it in bit by bit: no search waits for a whole page.
 
 faiss's own refinement cannot remove vectors, and its graph index can neither remove nor filter (FACTS, part D);
 inverted lists do both.
@@ -10,9 +11,9 @@ inverted lists do both.
 
 from __future__ import annotations
 
-import itertools
 import math
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,37 +24,51 @@ from numpy.typing import NDArray
 
 from features.dense import (
     DENSE_FILE,
+    Exclusively,
     Ids,
     Kind,
+    Staged,
     Vectors,
     bitmap,
     bytes_a_vector,
     check_addition,
+    is_set,
     nothing_found,
 )
 from features.errors import EncoderMismatch, IndexDamaged
 from features.files import link_file
+from features.ivf_lists import CODES, append, give_room, n_lists, nearest_lists, nearest_rows
 from features.vector_rows import BASE_FILE, TAIL_FILE, Halves, VectorRows
 
 POSITIONS_FILE = "vectors.npy"
 
-_MAX_LISTS = 4_096  # more take many minutes to fill, and five million vectors do without
-_TRAINING_ROWS = 39  # a list; fewer and faiss warns of poor centroids
-_ITERATIONS = 6
 _MOST_GROWN = 1.4  # as many times the lists that it has would suit the number of vectors: time to train again
 
 _MOST_PROBES = 160  # lists that a search without a filter looks at,
 _MOST_SCANNED = 200_000  # as long as they hold no more vectors than these
+_FARTHER = 0.3  # power of one over the share that a filter keeps, by which lists are looked at as far out
 _SPARE: dict[Kind, int] = {"ivf-sq8": 50, "ivf-sq4": 300}  # as many more than k are compared by their vectors
-_ROW_COST = 10  # reading and comparing a vector on disk costs as much as looking up so many ids in lists
+_ROW_COST = 30  # reading and comparing a vector on disk costs as much as looking up so many ids in lists
 
-# One range for all numbers is read a third faster than one for each, and finds as much.
-_CODES: dict[Kind, int] = {
-    "ivf-sq8": faiss.ScalarQuantizer.QT_8bit_uniform,
-    "ivf-sq4": faiss.ScalarQuantizer.QT_4bit_uniform,
-}
+_SETTLED_AT_A_TIME = 8  # vectors
+_HELD_SECONDS = 0.002  # about as long does a search wait for others to be taken into the lists
 
 Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Recent:
+    """Ids of vectors that are in no list yet, and the lists that they belong to; both of shape (n,)."""
+
+    ids: Ids
+    lists: Ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def only(self, kept: NDArray[np.bool_] | slice) -> _Recent:
+        """Some of them."""
+        return _Recent(self.ids[kept], self.lists[kept])
 
 
 class IvfIndex:
@@ -72,12 +87,13 @@ class IvfIndex:
     def __init__(self, lists: Any, rows: VectorRows, ids: Ids, positions: Positions) -> None:
         self._lists = lists
         self._rows = rows
+        self._recent = _Recent(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
         self._position = np.full(int(ids.max(initial=-1)) + 1, -1, dtype=np.int32)  # by id; -1 where not held
         self._position[ids] = positions
 
     @classmethod
     def of_faiss(cls, index: Any, snapshot: Path, folder: Path) -> IvfIndex | None:
-        """Take over an index that faiss read, with its files in a snapshot; None where it is of another kind.
+        """Take over an index that faiss mapped, with its files in a snapshot; None where it is of another kind.
 
         Raises
         ------
@@ -86,7 +102,7 @@ class IvfIndex:
         """
         if not isinstance(index, faiss.IndexIVFScalarQuantizer) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
             return None
-        if index.sq.qtype not in _CODES.values():
+        if index.sq.qtype not in CODES.values():
             return None
         link_file(snapshot / BASE_FILE, folder / BASE_FILE)
         shutil.copyfile(snapshot / TAIL_FILE, folder / TAIL_FILE)
@@ -94,15 +110,16 @@ class IvfIndex:
         ids, positions = np.load(snapshot / POSITIONS_FILE, allow_pickle=False)
         if len(ids) != index.ntotal or positions.max(initial=-1) >= len(rows):
             raise IndexDamaged(f"The vectors in {snapshot} do not fit each other; rebuild the index.")
+        give_room(index)
         return cls(index, rows, ids, positions)
 
     def __len__(self) -> int:
-        return int(self._lists.ntotal)
+        return int(self._lists.ntotal) + len(self._recent)
 
     @property
     def kind(self) -> Kind:
         """By the codes."""
-        return next(kind for kind, code in _CODES.items() if code == self._lists.sq.qtype)
+        return next(kind for kind, code in CODES.items() if code == self._lists.sq.qtype)
 
     @property
     def dimension(self) -> int:
@@ -137,34 +154,52 @@ class IvfIndex:
 
     def copy_lists(self) -> Any:
         """Copy the codes, for a new index of the same vectors."""
-        return faiss.clone_index(self._lists)
+        lists, recent = faiss.clone_index(self._lists), self._recent
+        append(lists, recent.ids, self.reconstruct(recent.ids), recent.lists)
+        return lists
 
-    def place(self, vectors: Vectors) -> Ids:
-        """Find the nearest centroid of each vector."""
+    def stage(self, ids: Ids, vectors: Vectors) -> Staged:
+        """Write vectors to disk, and find the nearest centroid of each."""
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
             raise EncoderMismatch(
                 f"Vectors of shape {vectors.shape} do not fit an index of dimension {self.dimension}; embed them with "
                 "the encoder that the index was made with."
             )
-        return _nearest_lists(self._lists, vectors)
+        lists, first = nearest_lists(self._lists, vectors), len(self._rows)
+        self._rows.append(vectors)
+        self._make_room(int(ids.max(initial=-1)) + 1)
+        return Staged(np.arange(first, first + len(vectors)), lists)
 
-    def add(self, ids: Ids, vectors: Vectors, places: Ids | None = None) -> None:
-        """Add vectors; fast where it is known which lists they go to."""
+    def add(self, ids: Ids, vectors: Vectors, staged: Staged | None = None) -> None:
+        """Add vectors, to be compared with every query until they are settled."""
         check_addition(ids, vectors, self.dimension, self._holds(ids))
         if len(ids) == 0:
             return
-        places = self.place(vectors) if places is None else places
-        positions = np.arange(len(self._rows), len(self._rows) + len(ids))
-        self._rows.append(vectors)
-        _append(self._lists, ids, vectors, places)
-        self._note(ids, positions)
+        staged = self.stage(ids, vectors) if staged is None else staged
+        self._position[ids] = staged.rows
+        recent = self._recent
+        self._recent = _Recent(np.concatenate([recent.ids, ids]), np.concatenate([recent.lists, staged.lists]))
+
+    def settle(self, exclusively: Exclusively) -> None:
+        """Take what is recent into the lists, a few at a time: one that grows is copied, which takes its time."""
+        vectors = self.reconstruct(self._recent.ids)
+        while len(self._recent):
+            with exclusively():
+                until = time.perf_counter() + _HELD_SECONDS
+                while len(self._recent) and time.perf_counter() < until:
+                    some, rest = slice(_SETTLED_AT_A_TIME), slice(_SETTLED_AT_A_TIME, None)
+                    append(self._lists, self._recent.ids[some], vectors[some], self._recent.lists[some])
+                    self._recent, vectors = self._recent.only(rest), vectors[rest]
 
     def remove(self, ids: Ids) -> int:
         """Remove vectors; unknown ids are passed over. Returns how many were there."""
         ids = np.unique(ids[self._holds(ids)]).astype(np.int64)
         if len(ids):
-            bits = bitmap(ids)
-            self._lists.remove_ids(faiss.IDSelectorBitmap(bits))
+            n_recent = len(self._recent)
+            self._recent = self._recent.only(~np.isin(self._recent.ids, ids))
+            if n_recent - len(self._recent) < len(ids):
+                bits = bitmap(ids)
+                self._lists.remove_ids(faiss.IDSelectorBitmap(bits))
             self._position[ids] = -1
         return len(ids)
 
@@ -217,34 +252,33 @@ class IvfIndex:
 
     def _candidates(self, vector: Vectors, k: int, allowed: Ids | None) -> Ids:
         """Find the k best by their codes in the nearest lists, or take all that a selective filter lets through."""
+        recent = self._recent.ids
         query, n_lists = np.ascontiguousarray(vector, dtype=np.float32)[None, :], int(self._lists.nlist)
         n_probes = min(_MOST_PROBES, max(1, _MOST_SCANNED * n_lists // len(self)))
         if allowed is None:
             _, ids = self._lists.search(query, k, params=faiss.SearchParametersIVF(nprobe=n_probes))
         else:
-            # The nearest of few lie in more lists than the nearest of all: ten times as far out at one in a hundred.
-            n_probes = min(n_lists, math.ceil(n_probes * math.sqrt(max(1.0, len(self) / len(allowed)))))
+            # The nearest of few lie in more lists than the nearest of all: in four times as many at one in a hundred.
+            n_probes = min(n_lists, math.ceil(n_probes * max(1.0, len(self) / len(allowed)) ** _FARTHER))
             if _ROW_COST * len(allowed) * n_lists <= n_probes * len(self):
                 return allowed[self._holds(allowed)]
             # faiss keeps only a pointer to the bits: bits and selector must outlive the call, and as locals they do.
             bits = bitmap(allowed)
             selector = faiss.IDSelectorBitmap(bits)
             _, ids = self._lists.search(query, k, params=faiss.SearchParametersIVF(sel=selector, nprobe=n_probes))
-        found: Ids = ids[0][ids[0] >= 0]
-        return found
+            recent = recent[is_set(bits, recent)]
+        return np.concatenate([ids[0][ids[0] >= 0], recent])
 
     def _holds(self, ids: Ids) -> NDArray[np.bool_]:
         inside = (ids >= 0) & (ids < len(self._position))
         inside[inside] = self._position[ids[inside]] >= 0
         return inside
 
-    def _note(self, ids: Ids, positions: Positions) -> None:
-        top = int(ids.max()) + 1
-        if top > len(self._position):
-            grown = np.full(max(top, len(self._position) * 5 // 4), -1, dtype=np.int32)
+    def _make_room(self, n_ids: int) -> None:
+        if n_ids > len(self._position):
+            grown = np.full(max(n_ids, len(self._position) * 5 // 4), -1, dtype=np.int32)
             grown[: len(self._position)] = self._position
             self._position = grown
-        self._position[ids] = positions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -278,78 +312,3 @@ class FrozenIvf:
         VectorRows(self.folder, int(self.lists.d)).write(positions, folder / BASE_FILE)
         (folder / TAIL_FILE).touch()
         return np.stack([ids, np.arange(len(ids))])
-
-
-def nearest_rows(rows: Halves, vector: Vectors, k: int) -> tuple[Ids, Vectors]:
-    """Find the k nearest of some rows in half precision, nearest first; numpy alone takes ten times as long.
-
-    Examples
-    --------
-    >>> rows = np.array([[0, 1], [1, 0]], dtype=np.float16)
-    >>> best, cosines = nearest_rows(rows, np.array([1, 0], dtype=np.float32), 2)
-    >>> best.tolist(), cosines.tolist()
-    ([1, 0], [1.0, 0.0])
-    """
-    flat = faiss.IndexScalarQuantizer(rows.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    flat.add_sa_codes(rows.view(np.uint8))
-    cosines, best = flat.search(np.ascontiguousarray(vector, dtype=np.float32)[None, :], min(k, len(rows)))
-    return best[0], cosines[0]
-
-
-def n_lists(n_vectors: int) -> int:
-    """Number of lists that suits a number of vectors.
-
-    Examples
-    --------
-    >>> [n_lists(n) for n in (1, 40, 200_000, 5_000_000)]
-    [1, 2, 1788, 4096]
-    """
-    return max(1, min(_MAX_LISTS, int(4 * math.sqrt(n_vectors)), n_vectors // _TRAINING_ROWS + 1))
-
-
-def train_lists(rows: VectorRows, ids: Ids, kind: Kind) -> Any:
-    """Make lists of the vectors of a base file; ``ids`` are theirs, in order. Takes a minute a million."""
-    sample = np.linspace(0, len(ids) - 1, min(len(ids), _TRAINING_ROWS * n_lists(len(ids)))).astype(np.int64)
-    dimension = rows.read(sample[:1]).shape[1]
-    centroids = faiss.IndexFlatIP(dimension)
-    lists = faiss.IndexIVFScalarQuantizer(
-        centroids, dimension, n_lists(len(ids)), _CODES[kind], faiss.METRIC_INNER_PRODUCT
-    )
-    lists.cp.niter = _ITERATIONS
-    lists.cp.spherical = True
-    lists.cp.min_points_per_centroid = 1
-    lists.train(rows.read(sample).astype(np.float32))
-    _fill(lists, rows, ids)
-    return lists
-
-
-def _fill(lists: Any, rows: VectorRows, ids: Ids) -> None:
-    positions = np.arange(len(ids))
-    places = np.concatenate([_nearest_lists(lists, block.astype(np.float32)) for _, block in rows.blocks(positions)])
-    order = np.argsort(places, kind="stable")
-    bounds = np.searchsorted(places[order], np.arange(lists.nlist + 1)).tolist()
-    for place, (start, stop) in enumerate(itertools.pairwise(bounds)):
-        members = order[start:stop]
-        if len(members):
-            _fill_list(lists, place, np.ascontiguousarray(ids[members]), rows.read(members).astype(np.float32))
-
-
-def _nearest_lists(lists: Any, vectors: Vectors) -> Ids:
-    _, places = lists.quantizer.search(np.ascontiguousarray(vectors, dtype=np.float32), 1)
-    found: Ids = places[:, 0]
-    return found
-
-
-def _append(lists: Any, ids: Ids, vectors: Vectors, places: Ids) -> None:
-    """Append vectors to lists that are known; :meth:`IndexIVF.add_with_ids` would look for them again."""
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    ids, places = np.ascontiguousarray(ids, dtype=np.int64), np.ascontiguousarray(places, dtype=np.int64)
-    lists.add_core(len(ids), faiss.swig_ptr(vectors), faiss.swig_ptr(ids), faiss.swig_ptr(places))
-
-
-def _fill_list(lists: Any, place: int, ids: Ids, vectors: Vectors) -> None:
-    """Put all vectors of an empty list in at once; one that grows bit by bit keeps up to twice the room it needs."""
-    codes, places = np.empty((len(ids), lists.code_size), dtype=np.uint8), np.full(len(ids), place, dtype=np.int64)
-    lists.encode_vectors(len(ids), faiss.swig_ptr(vectors), faiss.swig_ptr(places), faiss.swig_ptr(codes))
-    lists.invlists.add_entries(place, len(ids), faiss.swig_ptr(ids), faiss.swig_ptr(codes))
-    lists.ntotal += len(ids)

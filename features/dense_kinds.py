@@ -10,8 +10,9 @@ import numpy as np
 
 from features.dense import DENSE_FILE, DenseIndex, DenseLimits, Ids, Kind
 from features.dense_exact import ExactIndex, read_faiss
-from features.dense_ivf import IvfIndex, train_lists
+from features.dense_ivf import IvfIndex
 from features.errors import IndexDamaged
+from features.ivf_lists import train_lists
 from features.vector_rows import BASE_FILE, VectorRows
 
 
@@ -46,9 +47,14 @@ def load_dense(snapshot: Path, folder: Path) -> DenseIndex:
     return loaded
 
 
+def has_right_kind(dense: DenseIndex, limits: DenseLimits) -> bool:
+    """Whether an index would be of the same kind if it were made anew."""
+    return limits.kind(len(dense), dense.dimension, dense.kind) == dense.kind
+
+
 def is_worn(dense: DenseIndex, limits: DenseLimits) -> bool:
     """Whether an index should be made anew: its kind does not suit it any more, or it has grown too much."""
-    return dense.is_worn or limits.kind(len(dense), dense.dimension, dense.kind) != dense.kind
+    return dense.is_worn or not has_right_kind(dense, limits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

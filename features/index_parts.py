@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from features.case_entries import CaseEntries
-from features.dense import DenseIndex, DenseLimits, FrozenVectors, Ids, Vectors
+from features.dense import DenseIndex, DenseLimits, Exclusively, FrozenVectors, Staged, Vectors
 from features.dense_kinds import Renewal, empty_dense, load_dense
 from features.errors import IndexDamaged
 from features.files import link_file
@@ -98,8 +99,8 @@ class IndexParts:
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise IndexDamaged(f"The snapshot {snapshot} cannot be read ({error!r}); rebuild the index.") from None
 
-    def stage(self, removed: Sequence[int], page: CasePage) -> Ids:
-        """Do what takes time, unseen by searches until :meth:`publish`; returns the places of the page's vectors."""
+    def stage(self, removed: Sequence[int], page: CasePage) -> Staged:
+        """Do what takes time, unseen by searches until :meth:`publish`; returns what became of the page's vectors."""
         try:
             self.fulltext.remove(removed)
             self.fulltext.put(fulltext_documents(page.entries, page.documents))
@@ -107,24 +108,29 @@ class IndexParts:
         except BaseException:
             self.fulltext.rollback()
             raise
-        return self.dense.place(page.vectors)
+        return self.dense.stage(page.row_ids, page.vectors)
 
-    def publish(self, removed: Sequence[int], page: CasePage, places: Ids) -> None:
+    def publish(self, removed: Sequence[int], page: CasePage, staged: Staged) -> None:
         """Bring the other parts up to date; no search may run meanwhile."""
-        self._publish_vectors(removed, page, places)
+        self._publish_vectors(removed, page, staged)
         self._publish_rest(removed, page)
+
+    def settle(self, exclusively: Exclusively) -> None:
+        """Bring what was published to where searches find it fast, which they find as it is; they go on meanwhile."""
+        self.dense.settle(exclusively)
 
     def catch_up(self, origin: IndexParts, removed: Sequence[int], page: CasePage) -> None:
         """Take in what the parts that these were made of took in meanwhile; vectors may be theirs as well."""
-        places = self.stage(removed, page)
+        staged = self.stage(removed, page)
         if self.dense is not origin.dense:
-            self._publish_vectors(removed, page, places)
+            self._publish_vectors(removed, page, staged)
+            self.dense.settle(nullcontext)
         self._publish_rest(removed, page)
 
-    def _publish_vectors(self, removed: Sequence[int], page: CasePage, places: Ids) -> None:
+    def _publish_vectors(self, removed: Sequence[int], page: CasePage, staged: Staged) -> None:
         rows = page.row_ids
         self.dense.remove(np.concatenate([np.array(removed, dtype=np.int64), rows]))
-        self.dense.add(rows, page.vectors, places)
+        self.dense.add(rows, page.vectors, staged)
 
     def _publish_rest(self, removed: Sequence[int], page: CasePage) -> None:
         self.entries.drop(removed)

@@ -41,6 +41,17 @@ class ServiceSettings(_Section):
     encoder_threads: int = Field(default=2, ge=1, le=64)
 
 
+class IndexSettings(_Section):
+    """The case index: what its vectors may take of memory, in MiB."""
+
+    memory_mb: int = Field(default=3072, ge=1, le=16_777_216)
+
+    @property
+    def memory_bytes(self) -> int:
+        """The same in bytes."""
+        return self.memory_mb * 2**20
+
+
 class Settings(_Section):
     """Everything that can be set.
 
@@ -69,6 +80,7 @@ class Settings(_Section):
     taxonomy: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     service: ServiceSettings = ServiceSettings()
+    index: IndexSettings = IndexSettings()
 
     @property
     def history_url(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from features.case_index import CaseIndex
+from features.case_index import CaseIndex, DenseLimits
 from features.encoder import Encoder, load_encoder
 from features.encoder_card import read_card
 from features.errors import EncoderMismatch, NoRelease
@@ -140,7 +140,7 @@ def open_index(settings: Settings, *, is_empty: bool = False) -> OpenIndex:
     history = History.open(settings.history_url)
     try:
         make = CaseIndex.create if is_empty else CaseIndex.open
-        index = make(settings.index_dir / encoder.fingerprint, encoder, statistics)
+        index = make(settings.index_dir / encoder.fingerprint, encoder, statistics, _limits(settings))
     except BaseException:
         history.close()
         raise
@@ -193,9 +193,9 @@ def build_parts(
     runbook_map = RunbookMap.from_json(release.json(RUNBOOK_MAP)) if release.has(f"{RUNBOOK_MAP}.json") else None
     statistics = LexicalStatistics.from_arrays(release.arrays("statistics"))
     encoder = _encoder(release, settings, encoder)
-    index = CaseIndex.open(settings.index_dir / encoder.fingerprint, encoder, statistics)
+    index = CaseIndex.open(settings.index_dir / encoder.fingerprint, encoder, statistics, _limits(settings))
     try:
-        if index.replay(history, progress):
+        if index.build(history, progress):
             index.snapshot()
         change = history.runbooks_change()
         suggester = Suggester(
@@ -214,6 +214,10 @@ def build_parts(
         index.close()
         raise
     return Parts(suggester, statistics, change)
+
+
+def _limits(settings: Settings) -> DenseLimits:
+    return DenseLimits(memory_bytes=settings.index.memory_bytes)
 
 
 def _encoder(release: Release, settings: Settings, loaded: Encoder | None) -> Encoder:

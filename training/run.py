@@ -13,7 +13,7 @@ from typing import Any
 from evaluation.backtest import Backtest, backtest
 from evaluation.dataset import FittedTriage
 from evaluation.report.contents import MisclassificationReport
-from features.case_index import CaseIndex
+from features.case_index import CaseIndex, DenseLimits
 from features.encoder import Encoder, HashingEncoder, load_encoder
 from features.history import History
 from features.lexical import LexicalStatistics
@@ -122,7 +122,8 @@ def train(
         if searching:
             params = _searched(settings, data, params, tuned, say)
         say(f"Fitting, calibrating and testing on {len(data.cases):,} tickets")
-        fitted = fit(data, history, encoder, settings.index_dir / encoder.fingerprint, params)
+        limits = DenseLimits(memory_bytes=settings.index.memory_bytes)
+        fitted = fit(data, history, encoder, settings.index_dir / encoder.fingerprint, params, limits=limits)
     say("Scoring the newest tickets and the floors")
     release_id = _release_id(data, params)
     report = build_report(data, fitted.split, fitted.triage, fitted.backtest, params, release_id=release_id)
@@ -170,7 +171,15 @@ def encoder_folder(settings: Settings) -> Path:
     return export_encoder(name, settings.encoders_dir)
 
 
-def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Path, params: TrainingParams) -> Fitted:
+def fit(
+    data: TrainingData,
+    history: History,
+    encoder: Encoder,
+    index_folder: Path,
+    params: TrainingParams,
+    *,
+    limits: DenseLimits,
+) -> Fitted:
     """Fit every model of a release on the past, and predict the newest tickets with them.
 
     Parameters
@@ -185,8 +194,8 @@ def fit(data: TrainingData, history: History, encoder: Encoder, index_folder: Pa
     statistics = LexicalStatistics.fit_texts(
         [rows.examples[i].text for i in seen], [rows.examples[i].ticket.customer for i in seen]
     )
-    with closing(CaseIndex.open(index_folder, encoder, statistics)) as index:
-        index.replay(history)
+    with closing(CaseIndex.open(index_folder, encoder, statistics, limits)) as index:
+        index.build(history)
         index.snapshot()
         tested = backtest(triage.triage, rows.take(split.test), rows.take(seen))
         predicted = _predicted(tested, triage.triage, [data.cases[labelled[i]].row_id for i in split.test])

@@ -178,9 +178,11 @@ def _add_figures(index: DenseIndex, tickets: Tickets, n_added: int) -> dict[str,
         for start in range(0, n_added, _PAGE):
             with pages.measured():
                 page = new[start : start + _PAGE]
-                places = index.place(page)
+                ids = np.arange(first + start, first + start + len(page))
+                staged = index.stage(ids, page)
                 with lock.write():
-                    index.add(np.arange(first + start, first + start + _PAGE), page, places)
+                    index.add(ids, page, staged)
+                index.settle(lock.write)
             time.sleep(max(0.0, started + (start + _PAGE) / _ADDED_A_SECOND - time.perf_counter()))
 
     writer = threading.Thread(target=add)

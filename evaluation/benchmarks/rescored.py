@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from features.dense import DenseIndex, Ids, Kind, Vectors
-from features.dense_ivf import IvfIndex, nearest_rows
+from features.dense_ivf import IvfIndex
+from features.ivf_lists import nearest_rows
 from features.vector_rows import VectorRows
 
 SPARE: dict[Kind, int] = {"ivf-sq8": 50, "ivf-sq4": 300}

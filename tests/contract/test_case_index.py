@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from features import case_index
 from features.case_index import CaseFilter, CaseIndex, CaseQuery
 from features.dense import DenseLimits
 from features.encoder import HashingEncoder
@@ -518,6 +519,24 @@ def test_an_index_that_outgrows_its_kind_gets_another_with_the_next_snapshot(fol
     index.snapshot()
     assert index.stats().kind == "exact"
     assert index.verify(history).is_sound
+    index.close()
+
+
+def test_an_index_that_is_built_changes_its_kind_on_the_way(
+    folder: Path, history: History, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(case_index, "PAGE", 10)
+    monkeypatch.setattr(case_index, "_CHECKED_AFTER", 10)
+    index = CaseIndex.create(folder, ENCODER, STATISTICS, DenseLimits(exact_below=15))
+    kinds = []
+
+    assert index.build(history, lambda n: kinds.append((n, index.stats().kind))) == 40
+    assert index.build(history) == 0
+
+    assert kinds == [(10, "exact"), (10, "exact"), (10, "ivf-sq8"), (10, "ivf-sq8")]
+    assert len(index) == 40
+    assert index.verify(history).is_sound
+    assert ids(index, query(SUBJECTS[1], "It began with number31 after the release"))[0] == "T-31"
     index.close()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import faiss
@@ -126,7 +128,7 @@ def test_what_is_added_later_is_found_like_the_rest(filled: tuple[DenseIndex, np
     index, ids, vectors = filled
     more, new = np.arange(10_000, 15_000), unit(5_000, seed=5)
     index.add(more[:1], new[:1])
-    index.add(more[1:], new[1:], index.place(new[1:]))
+    index.add(more[1:], new[1:], index.stage(more[1:], new[1:]))
 
     for position in (0, 1, 4_999):
         found, cosines = index.search(new[position], 3)
@@ -135,6 +137,49 @@ def test_what_is_added_later_is_found_like_the_rest(filled: tuple[DenseIndex, np
     np.testing.assert_allclose(index.reconstruct(more), new, atol=1e-3)
     np.testing.assert_allclose(index.reconstruct(ids), vectors, atol=1e-3)
     assert index.ids.tolist() == [*ids.tolist(), *more.tolist()]
+
+
+def test_what_is_added_is_found_before_and_after_it_is_settled(filled: tuple[DenseIndex, np.ndarray, np.ndarray]):
+    index, ids, vectors = filled
+    more, new, n_held = np.arange(10_000, 10_300), unit(300, seed=5), []
+
+    @contextmanager
+    def exclusively() -> Iterator[None]:
+        n_held.append(len(index))
+        yield
+
+    index.add(more, new)
+    index.remove(more[:1])
+    index.add(ids[:0], vectors[:0])
+    query, allowed = new[7], np.array([ids[3], more[0], more[7], more[9]])
+    before, before_filtered = index.search(query, 800), index.search(query, 800, allowed)
+    index.settle(exclusively)
+    after, after_filtered = index.search(query, 800), index.search(query, 800, allowed)
+    index.settle(exclusively)
+
+    assert len(index) == len(before[0]) == len(np.unique(before[0])) == 799
+    assert before[0][0] == more[7]
+    assert sorted(before_filtered[0]) == [ids[3], more[7], more[9]]
+    for early, late in ((before, after), (before_filtered, after_filtered)):
+        assert early[0].tolist() == late[0].tolist()
+        np.testing.assert_array_equal(early[1], late[1])
+    assert set(n_held) == (set() if index.kind == "exact" else {799})
+    assert index.remove(more) == 299
+    assert index.search(query, 800)[0].tolist() == [id_ for id_ in before[0] if id_ not in more]
+
+
+def test_a_search_with_a_filter_sees_what_is_not_settled_among_many(kind: Kind, tmp_path: Path):
+    """So many that the filtered ones are looked for in lists, and not compared one by one."""
+    index = made(kind, np.arange(8_000), unit(8_000), tmp_path / "many")
+    index.add(np.array([9_000, 70_000]), unit(2, seed=2))
+    allowed = np.array([*range(0, 8_000, 2), 9_000])
+
+    found, _ = index.search(unit(2, seed=2)[0], 10, allowed)
+    hidden, _ = index.search(unit(2, seed=2)[1], 10, allowed)
+
+    assert found[0] == 9_000
+    assert 70_000 not in hidden
+    assert np.isin(hidden, allowed).all()
 
 
 @pytest.mark.parametrize("is_clean", [True, False])

@@ -28,7 +28,7 @@ def demo(
 
     Embedding the samples takes half a minute; the embedded history is kept in pytest's cache.
     """
-    from features.case_index import CaseIndex
+    from features.case_index import CaseIndex, DenseLimits
     from features.encoder import load_encoder
     from features.history import History
     from features.intake import open_intake
@@ -45,7 +45,9 @@ def demo(
     settings = load_settings(workspace, {})
     folder = settings.index_dir / encoder.fingerprint
     with closing(History.open(settings.history_url)) as history:
-        fitted = fit(load_training_data(history, encoder), history, encoder, folder, TrainingParams())
+        fitted = fit(
+            load_training_data(history, encoder), history, encoder, folder, TrainingParams(), limits=DenseLimits()
+        )
         with closing(CaseIndex.open(folder, encoder, fitted.statistics)) as index:
             index.replay(history)
             yield Suggester(

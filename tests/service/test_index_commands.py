@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from features.history import History
-from features.settings import Settings
+from features.settings import Settings, load_settings
 from features.ticket import Case, Ticket
 
 
@@ -112,3 +112,15 @@ def test_compact_leaves_no_dead_slots(indexed: Settings, precedent):
     assert precedent("index", "compact", *at).out.startswith("Compacted: 30 cases, snapshot snapshot-")
     found = json.loads(precedent("index", "stats", *at, "--json").out)
     assert (found["n_dead_slots"], found["snapshot_watermark"]) == (0, 31)
+
+
+def test_the_bound_in_memory_reaches_every_index(workspace: Settings, monkeypatch: pytest.MonkeyPatch):
+    from serving.assemble import assemble, open_index
+
+    monkeypatch.setenv("PRECEDENT_INDEX__MEMORY_MB", "7")
+    settings = load_settings(workspace.workspace)
+    for is_empty in (False, True):
+        with closing(open_index(settings, is_empty=is_empty)) as opened:
+            assert opened.index._limits.memory_bytes == 7 * 1024**2
+    with closing(assemble(settings)) as served:
+        assert served.suggester.index._limits.memory_bytes == 7 * 1024**2

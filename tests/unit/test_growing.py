@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +88,70 @@ def test_a_waiting_writer_goes_before_later_readers():
         thread.join()
 
     assert order == ["write", "read"]
+
+
+def test_a_reader_that_waits_goes_before_the_next_writer():
+    """So one that writes in many small steps holds up nobody for more than one."""
+    lock, order = ReadWriteLock(), []
+    writing, release = threading.Event(), threading.Event()
+
+    def write_again_and_again() -> None:
+        for step in range(3):
+            with lock.write():
+                writing.set()
+                release.wait(10)
+                order.append(f"write {step}")
+
+    def read() -> None:
+        with lock.read():
+            order.append("read")
+
+    threads = [threading.Thread(target=write_again_and_again), threading.Thread(target=read)]
+    threads[0].start()
+    writing.wait(10)
+    threads[1].start()
+    while lock._n_kept_out == 0:
+        threading.Event().wait(0.001)
+    release.set()
+    for thread in threads:
+        thread.join(10)
+
+    assert order == ["write 0", "read", "write 1", "write 2"]
+
+
+def test_a_writer_that_gives_up_lets_readers_in(monkeypatch: pytest.MonkeyPatch):
+    lock = ReadWriteLock()
+    reading, release, has_read = threading.Event(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        with lock.read():
+            reading.set()
+            release.wait(10)
+
+    def later() -> None:
+        with lock.read():
+            has_read.set()
+
+    threads = [threading.Thread(target=first), threading.Thread(target=later)]
+    threads[0].start()
+    reading.wait(10)
+
+    def interrupted(predicate: object) -> None:
+        monkeypatch.undo()
+        lock._changed.release()
+        threads[1].start()
+        while lock._n_kept_out == 0:
+            threading.Event().wait(0.001)
+        lock._changed.acquire()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lock._changed, "wait_for", interrupted)
+    with pytest.raises(KeyboardInterrupt), lock.write():
+        pass
+
+    assert has_read.wait(10)
+    release.set()
+    for thread in threads:
+        thread.join(10)
+    with lock.write():
+        pass

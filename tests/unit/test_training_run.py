@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from cli.demo import _learned_champion
+from features.case_index import DenseLimits
 from features.encoder import load_encoder
 from features.errors import (
     Conflict,
@@ -367,7 +368,7 @@ def test_the_same_data_and_seed_give_the_same_release(
 def fitted_parts(settings: Settings, index_folder: Path) -> dict[str, Any]:
     encoder = load_encoder(encoder_folder(settings))
     with closing(History.open(settings.history_url)) as history:
-        fitted = fit(load_training_data(history, encoder), history, encoder, index_folder, PARAMS)
+        fitted = fit(load_training_data(history, encoder), history, encoder, index_folder, PARAMS, limits=DenseLimits())
     return release_parts(fitted.triage.triage, fitted.learned, fitted.statistics)
 
 
