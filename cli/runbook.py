@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.common import settings_of, workspace_option
+from cli.common import json_option, print_json, settings_of, workspace_option
 
 
 @click.group("runbook")
@@ -23,7 +23,8 @@ def runbook_group() -> None:
     help="Where to write it (default: standard output).",
 )
 @workspace_option
-def draft(cluster: str, out: Path | None, workspace: Path | None) -> None:
+@json_option
+def draft(cluster: str, out: Path | None, workspace: Path | None, as_json: bool) -> None:
     """Print the Markdown skeleton of a runbook for CLUSTER, to be edited by a person.
 
     CLUSTER is the id of a ticket: the one that 'precedent report runbooks' names, or any other. The skeleton holds what
@@ -40,6 +41,9 @@ def draft(cluster: str, out: Path | None, workspace: Path | None) -> None:
     with closing(assemble(settings)) as opened:
         topic = topic_of(cluster, opened.history, opened.suggester, opened.parts.statistics, system=settings.system)
     text = skeleton(topic.cases, topic.words)
+    if as_json:
+        print_json({"markdown": text, "case_ids": [case.id for case in topic.cases], "words": topic.words})
+        return
     if out is None:
         click.echo(text, nl=False)
         return

@@ -19,7 +19,7 @@ _N_RESOLUTIONS = 8
 _N_SOURCES = 20
 _MAX_CHARS = 300
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
-_CHECK = re.compile(r"\b(?:check|verify|confirm|compare|inspect|look(?:ed)? (?:at|for)|reproduc\w+|logs? show)", re.I)
+_CHECK = re.compile(r"\b(?:check|verif|compar|inspect|reproduc|look(?:ed)? (?:at|for|into)\b|logs? show)", re.I)
 
 
 def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
@@ -38,9 +38,10 @@ def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
         Markdown that ``precedent import runbooks`` reads.
     """
     open_to_all = [case for case in cases if case.ticket.access_group is None]
-    title = " ".join(words).capitalize() or "Untitled"
+    title = _short(open_to_all[0].ticket.subject) if open_to_all else ""
+    title = title or " ".join(words).capitalize() or "Untitled"
     blocks = [
-        _front_matter(open_to_all, title),
+        _front_matter(open_to_all, title, words),
         f"# {title}",
         "## Meaning\n\n<!-- What is broken, in a sentence or two, and for whom. -->",
         _listed("Symptoms", "What customers wrote; keep what tells this problem from others.", _symptoms(open_to_all)),
@@ -51,7 +52,7 @@ def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _front_matter(cases: Sequence[Case], title: str) -> str:
+def _front_matter(cases: Sequence[Case], title: str, words: Sequence[str]) -> str:
     products = Counter(case.ticket.product for case in cases if case.ticket.product)
     severities = Counter(str(case.outcome.severity) for case in cases if case.outcome.severity)
     categories = Counter(case.outcome.category for case in cases if case.outcome.category)
@@ -62,7 +63,7 @@ def _front_matter(cases: Sequence[Case], title: str) -> str:
         "services": [name for name, _ in products.most_common(3)],
         "severity": severities.most_common(1)[0][0] if severities else None,
         "last_reviewed": None,
-        "tags": [name for name, _ in categories.most_common(2)],
+        "tags": [*(name for name, _ in categories.most_common(2)), *words],
     }
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---"
 
@@ -103,7 +104,7 @@ def _steps(cases: Sequence[Case]) -> Iterator[str]:
         if case.outcome.is_resolved and case.outcome.resolution
     ]
     for answer in resolutions(notes, limit=_N_RESOLUTIONS):
-        held = "" if answer.held_rate is None else f", held in {answer.held_rate:.0%} of those that tell"
+        held = "" if answer.held_rate is None else f"; held in {answer.held_rate:.0%} of the cases that say so"
         yield f"{answer.summary} ({', '.join(answer.case_ids)}{held})"
 
 

@@ -130,6 +130,7 @@ def test_every_command_of_the_design_is_there():
         "promote",
         "report",
         "rollback",
+        "runbook",
         "serve",
         "suggest",
         "train",
