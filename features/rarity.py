@@ -48,4 +48,4 @@ def rarest_among(terms: NDArray[np.intp], owners: NDArray[np.int64], n_owners: i
     frequency = np.bincount(terms)
     weights = np.log1p((n_owners - frequency + 0.5) / (frequency + 0.5))
     highest = np.sort(weights[frequency > 0])[-k:].sum()
-    return sum_of_largest(weights[terms], owners, n_owners, k) / highest
+    return np.asarray(sum_of_largest(weights[terms], owners, n_owners, k) / highest, dtype=np.float64)
