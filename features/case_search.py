@@ -56,7 +56,7 @@ class Candidate(NamedTuple):
         Of the vectors, -1 to 1.
     bm25, bm25_subject : float
         Of the whole texts and of the subjects, by the statistics of the release, over the query's self score: 0 to 1.
-    subject_coverage, case_subject_coverage, rarest_shared : float
+    subject_coverage, case_subject_coverage, rarest_shared, rarest_here : float
         As in :class:`features.forward.Overlap`, 0 to 1.
     crowding : float
         Mean cosine to the other candidates, those nearest to the query counting most, -1 to 1.
@@ -69,6 +69,7 @@ class Candidate(NamedTuple):
     subject_coverage: float = 0.0
     case_subject_coverage: float = 0.0
     rarest_shared: float = 0.0
+    rarest_here: float = 0.0
     crowding: float = 0.0
 
 
@@ -125,6 +126,7 @@ def find_candidates(
         shared.subject_coverage,
         shared.case_subject_coverage,
         shared.rarest_shared,
+        shared.rarest_here,
         _crowding(vectors, cosines),
     )
     return list(map(Candidate, *(column[best].tolist() for column in columns)))

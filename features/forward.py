@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from features.growing import GrowingArray
 from features.lexical import DocumentTerms, Hashes, LexicalStatistics, TermCounts
+from features.rarity import rarest_among, sum_of_largest
 
 K1 = 1.2
 B = 0.75
@@ -94,11 +95,14 @@ class Overlap:
         Share of the case's subject, by idf, that the query's text holds.
     rarest_shared : ndarray of float64
         Idf of the three rarest terms in both texts, over that of three terms that no other case has.
+    rarest_here : ndarray of float64
+        The same with rarity among these cases alone, over the three rarest of the query's terms that any of them has.
     """
 
     subject_coverage: Scores
     case_subject_coverage: Scores
     rarest_shared: Scores
+    rarest_here: Scores
 
 
 class ForwardIndex:
@@ -170,11 +174,12 @@ class ForwardIndex:
         subject_idf = query.statistics.idf(subject_hashes).astype(np.float64)
         own = np.bincount(subject_owners, weights=subject_idf, minlength=n)
         known = np.bincount(subject_owners, weights=subject_idf * query.text.holds(subject_hashes), minlength=n)
-        rarest = _sum_of_largest(query.text.idf[hits.at], hits.owners, n, _N_RAREST)
+        rarest = sum_of_largest(query.text.idf[hits.at], hits.owners, n, _N_RAREST)
         return Overlap(
             subject_coverage=covered / max(float(query.subject.idf.sum()), 1e-9),
             case_subject_coverage=known / np.maximum(own, 1e-9),
             rarest_shared=rarest / (_N_RAREST * query.statistics.highest_idf),
+            rarest_here=rarest_among(hits.at, hits.owners, n, _N_RAREST),
         )
 
     def terms(self, slot: int) -> Hashes:
@@ -320,12 +325,3 @@ class _Bags:
 def _saturation(counts: Scores, lengths: Scores | float, mean_length: float) -> Scores:
     """How much a term's frequency in a document counts, in BM25."""
     return counts * (K1 + 1.0) / (counts + K1 * (1.0 - B + B * lengths / mean_length))
-
-
-def _sum_of_largest(values: Scores, owners: NDArray[np.int64], n_owners: int, k: int) -> Scores:
-    """Sum of the k largest values of each owner, shape (n_owners,)."""
-    order = np.lexsort((-values, owners))
-    values, owners = values[order], owners[order]
-    first = np.searchsorted(owners, np.arange(n_owners))
-    rank = np.arange(len(owners)) - first[owners]
-    return np.bincount(owners[rank < k], weights=values[rank < k], minlength=n_owners).astype(np.float64)

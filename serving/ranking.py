@@ -30,6 +30,7 @@ SIGNALS: tuple[str, ...] = (
     "subject_coverage",
     "case_subject_coverage",
     "rarest_shared",
+    "rarest_here",
     "recency_1000",
     "recency_180",
     "recency_20",
@@ -44,7 +45,7 @@ SIGNALS: tuple[str, ...] = (
 """Names of the signals, in column order of :func:`signals`.
 
 ``bm25*`` are divided by the query's score against itself and ``cosine`` is as it is; ``*_share`` are relative to the
-best candidate; ``agreement`` is the product of both shares; ``*_coverage`` and ``rarest_shared`` are those of
+best candidate; ``agreement`` is the product of both shares; ``*_coverage`` and ``rarest_*`` are those of
 :class:`features.forward.Overlap`; ``recency_d`` is exp(-age / d days); ``log_length`` is of the case's characters;
 ``distinctness`` is 1 less the crowding of :class:`features.case_index.Candidate`; ``first_*`` mark the best of
 one method.
@@ -98,6 +99,7 @@ def signals(
         "subject_coverage": raw["subject_coverage"],
         "case_subject_coverage": raw["case_subject_coverage"],
         "rarest_shared": raw["rarest_shared"],
+        "rarest_here": raw["rarest_here"],
         "recency_1000": np.exp(-age / 1000.0),
         "recency_180": np.exp(-age / 180.0),
         "recency_20": np.exp(-age / 20.0),

@@ -41,7 +41,13 @@ def column(matrix: np.ndarray, name: str) -> list[float]:
 def test_signals_of_two_candidates():
     matrix = signals(
         [
-            CANDIDATE._replace(subject_coverage=0.5, case_subject_coverage=0.25, rarest_shared=0.125, crowding=0.25),
+            CANDIDATE._replace(
+                subject_coverage=0.5,
+                case_subject_coverage=0.25,
+                rarest_shared=0.125,
+                rarest_here=0.75,
+                crowding=0.25,
+            ),
             Candidate(row_id=2, cosine=0.4, bm25=0.8, bm25_subject=0.0),
         ],
         [ENTRY, ENTRY._replace(row_id=2, created_at=math.nan, product="hooks", customer=None, text_length=50)],
@@ -63,6 +69,7 @@ def test_signals_of_two_candidates():
         "subject_coverage": [0.5, 0.0],
         "case_subject_coverage": [0.25, 0.0],
         "rarest_shared": [0.125, 0.0],
+        "rarest_here": [0.75, 0.0],
         "same_product": [1.0, 0.0],
         "same_customer": [1.0, 0.0],
         "length_ratio": [0.5, 0.5],
