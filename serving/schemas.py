@@ -242,7 +242,10 @@ class SeverityAnswer(_Answer):
 
 
 class SimilarCase(_Answer):
-    """A resolved case like the ticket; ``relevance`` is a calibrated probability."""
+    """A resolved case like the ticket; ``relevance`` is a calibrated probability.
+
+    ``warnings`` name commands in ``resolution`` that destroy.
+    """
 
     id: str
     subject: str
@@ -255,6 +258,7 @@ class SimilarCase(_Answer):
     outcome: FixOutcome
     duplicates: int
     why: list[str]
+    warnings: list[str] = []
 
 
 class RelatedOpen(_Answer):
@@ -269,12 +273,19 @@ class RelatedOpen(_Answer):
 
 
 class ResolutionAnswer(_Answer):
-    """What resolved similar cases; ``held_rate`` is the share of fixes that held, where known."""
+    """What resolved similar cases, in the words of one of them; ``support`` is the number of cases that say it.
+
+    ``held_rate`` is the share of fixes that held, where known. ``median_hours_to_resolve`` and ``newest``, the time of
+    the latest resolution, are over the cases whose times are known. ``warnings`` name commands that destroy.
+    """
 
     summary: str
     case_ids: list[str]
     support: int
     held_rate: float | None
+    median_hours_to_resolve: float | None = None
+    newest: datetime | None = None
+    warnings: list[str] = []
 
 
 class RunbookAnswer(_Answer):
