@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from features.linear_regex import PatternSet, encode
+from features.linear_regex import Pattern, PatternSet, encode
 from serving.advice_verbs import BASE, GERUND, PARTICIPLE, PAST, PERSON
 
 _WE = r"(?:i|we|i've|we've|i have|we have)"
 _ADVERBS = r"(?:(?:just|also|now|already|since|then|finally|simply|manually|only|\w+ly) )*"
-_OPENING = r"^(?:(?:ok|okay|yes|no|and|so|also|then|now|finally|just|well|hi|instead|otherwise|first|next)[ ,:-]+)*"
+_OPENING = (
+    r"^(?:(?:ok|okay|yes|no|and|so|also|then|now|finally|just|well|hi|here|instead|otherwise|first|next)[ ,:-]+)*"
+)
 _AFTER = r"(?:in|to|from|for|by|on|with|at|and|as|out|back|up|down|over|off|again|manually|via|before|after|until|so)"
 _NOT_ENGLISH = (
     r"\b(?:der|das|dem|den|im|und|wurden?|wird|war|für|mit|auf|ist|sind|nicht|ohne|le|la|les|du|des|une?|est|sur|dans"
@@ -58,6 +60,7 @@ RULED_OUT: dict[str, str] = {
         r"|\b(?:set|chang|updat|edit|remov|upgrad|add|rais)(?:ed|ing|ting|es)? (?:the |to |as )*"
         r"(?:fix[ -]?versions?|target[ -]?versions?|affects?[ -]?versions?|resolution|assignee|priority|summary|blocker"
         r"|critical|release ?notes?|hadoop flags)\b"
+        r"|\brevert(?:ed|ing)? (?:this|it|(?:the|a|my) (?:commit|patch|change))\b|\bmailing[ -]lists?\b"
         r"|\bdup(?:e|licates?|licated|ing this)? (?:of|to)\b|\b(?:a|as) (?:\w+ )?dup(?:e|licate)?\b"
         r"|^same (?:as|issue|problem)\b"
     ),
@@ -120,7 +123,8 @@ POINTS: dict[str, tuple[float, str]] = {
     "solved_by": (
         3,
         r"\b(?:fixed|solved|resolved|addressed|avoided|worked around|overcome|cured|helped) (?:\w+ ){0,3}"
-        r"(?:by (?:\w+ing|the|a|default)|when (?:i|we|you) |after )|\bmakes? the (?:problem|issue|error) go away\b",
+        r"(?:by (?:\w+ing|the|a|default)|when (?:i|we|you) |after )|\bmakes? the (?:problem|issue|error) go away\b"
+        r"|\b(?:fix|solve|resolve|avoid|cure)s? the (?:problem|issue|error)\b",
     ),
     "do": (
         3,
@@ -133,10 +137,20 @@ POINTS: dict[str, tuple[float, str]] = {
         rf" (?:(?:can|has|have|should|must|could)(?: also| just| simply| either| then| to| instead)*"
         rf" (?:{BASE}|use|call|try|do|work|pass|implement|set)|(?:will |'ll )?needs? to \w+)\b|\byou'll need to \w",
     ),
+    "advised": (
+        3,
+        r"\b(?:suggest|recommend|advise)(?: that)? (?:you|using|moving|upgrading|testing|trying|setting|switching)\b"
+        r"|\bbetter to use\b|\buse (?:\S+ ){1,3}instead *(?:[.,;!]|$)",
+    ),
+    "needed": (
+        2,
+        r"\bneeds? to be (?:set|specified|configured|enabled|disabled|installed|added|increased)\b"
+        r"|\bthere is an? (?:\S+ ){0,4}(?:option|setting|property|parameter|flag|attribute)\b",
+    ),
     "by_doing": (2, rf"\b(?:by|through|after) (?:\w+ly )?(?:{GERUND}|using|calling|passing|implementing)\b"),
     "by_design": (
         2.5,
-        r"\b(?:as designed|by design|as (?:is )?(?:intended|expected|documented)|(?:expected|intended"
+        r"\b(?:as designed|by design|(?:works|behaves|is|are) as (?:intended|expected|documented)|(?:expected|intended"
         r"|desired) behaviou?r"
         r"|(?:is not|isn't|are not|aren't) (?:a )?(?:valid|supported|allowed|meant)|misconfigur\w+|nothing to fix"
         r"|known (?:limitation|issue)|no longer (?:supported|maintained|used|needed|necessary))\b",
@@ -176,9 +190,9 @@ POINTS: dict[str, tuple[float, str]] = {
         -2.5,
         r"\b(?:i|we)(?:'d|'m| am| would| do| don't| didn't| am not| can't| cannot| still| also| really| just)*"
         r" (?:think|believe|guess|wonder\w*|suspect|suppose|feel|agree|disagree|prefer|like|hope|doubt|assume|imagine"
-        r"|propose|suggest|concerned|inclined|understand|see|expect|want\w*|know|mean|meant)\b"
+        r"|propose|concerned|inclined|understand|see|expect|want\w*|know|mean|meant)\b"
         r"|\b(?:imo|imho|afaik|afaict|iirc|fwiw|maybe|perhaps|probably|possibly|hopefully|not sure|seems|looks like"
-        r"|would be (?:nice|good|better|great|helpful))\b|^(?:but|however|although|though|if|when|while|given)\b",
+        r"|would be (?:nice|good|better|great|helpful))\b|^(?:but|however|although|though)\b",
     ),
     "plan": (
         -2.5,
@@ -186,8 +200,9 @@ POINTS: dict[str, tuple[float, str]] = {
         r"|'m working| am working| need| should| shall)\b|^(?:will|going to|planning|todo|looking into"
         r"|(?:\w+ )?need to)\b"
         r"|\b(?:follow-?up|separate|another|different) (?:jira|issue|ticket|bug|patch)\b"
-        r"|\b(?:filed|opened|created) (?:a |an |another )?(?:new |separate )?(?:\w+-\d+|jira|issue|ticket|bug)",
+        r"|\b(?:filed|opened|created|raised) (?:this |it |a |an |another )?(?:new |separate )?(?:\w+-\d+|jira|issue|ticket|bug)",
     ),
+    "condition": (-1, r"^(?:if|when|while|given|unless|since)\b"),
     "should": (-1.5, r"\b(?:should|would|could|might|may|ought|shall|will)\b"),
     "trouble": (
         -1,
@@ -218,6 +233,7 @@ _DISCUSSION = (
 
 _RULED_OUT_SET = PatternSet(RULED_OUT.values())
 _POINTS_SET = PatternSet([*(pattern for _, pattern in POINTS.values()), TOLD[1]])
+_URL = Pattern(r"https?://\S+")
 _DISCUSSION_SET = PatternSet([_DISCUSSION])
 _POINTS_OF = (*(points for points, _ in POINTS.values()), 0.0)
 
@@ -251,7 +267,7 @@ def points(sentence: str, *, is_account: bool) -> float:
 
 def is_discussion(text: str) -> bool:
     """Whether a text is one voice of a discussion among developers rather than an account of what was done."""
-    return bool(_DISCUSSION_SET.which(_lower(text)))
+    return bool(_DISCUSSION_SET.which(_URL.sub(lambda _: b"", _lower(text))))
 
 
 def signals(sentence: str) -> Iterable[str]:
