@@ -55,8 +55,8 @@ _WHERE = Pattern(r"\bwhere\b", ignore_case=True)
 # Of a name's parts those that are no name by themselves.
 _NOT_A_NAME = frozenset(
     "bank city cloud company consulting corp corporation council data department digital energy foods global gmbh "  # noqa: SIM905
-    "group health holding holdings hospital insurance international labs limited logistics media ministry national network "
-    "networks online partners retail school schools services software solutions state studio support systems "
+    "group health holding holdings hospital insurance international labs limited logistics media ministry national "
+    "network networks online partners retail school schools services software solutions state studio support systems "
     "technologies technology trading union university".split()
 )
 _MIN_PART_CHARS = 4

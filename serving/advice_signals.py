@@ -56,7 +56,7 @@ RULED_OUT: dict[str, str] = {
         r"(?:clos(?:e|ing)|closed (?:as|this|the|since|because)|(?:re-?)?resolving|resolve (?:this|it|as|the)"
         r"|resolved as"
         r"|mark(?:ed|ing)? (?:this|it|as)|re-?open(?:ed|ing)?|re-?assign(?:ed|ing)? (?:to|this|it|the)"
-        r"|link(?:ed|ing)? (?:this|it|the (?:jira|issue)))\b"
+        r"|link(?:ed|ing)? (?:this|it|the (?:jira|issue)))\b|\badded you\b"
         r"|\b(?:set|chang|updat|edit|remov|upgrad|add|rais)(?:ed|ing|ting|es)? (?:the |to |as )*"
         r"(?:fix[ -]?versions?|target[ -]?versions?|affects?[ -]?versions?|resolution|assignee|priority|summary|blocker"
         r"|critical|release ?notes?|hadoop flags)\b"
@@ -200,7 +200,8 @@ POINTS: dict[str, tuple[float, str]] = {
         r"|'m working| am working| need| should| shall)\b|^(?:will|going to|planning|todo|looking into"
         r"|(?:\w+ )?need to)\b"
         r"|\b(?:follow-?up|separate|another|different) (?:jira|issue|ticket|bug|patch)\b"
-        r"|\b(?:filed|opened|created|raised) (?:this |it |a |an |another )?(?:new |separate )?(?:\w+-\d+|jira|issue|ticket|bug)",
+        r"|\b(?:filed|opened|created|raised) (?:this |it |a |an |another )?(?:new |separate |github )?"
+        r"(?:\w+-\d+|jira|issue|ticket|bug|prs?|pull request)\b",
     ),
     "condition": (-1, r"^(?:if|when|while|given|unless|since)\b"),
     "should": (-1.5, r"\b(?:should|would|could|might|may|ought|shall|will)\b"),
