@@ -75,10 +75,11 @@ def destructive_commands(text: str) -> list[str]:
     """
     data = encode(text)
     found = [(start, data[start:end]) for start, end in _DESTRUCTIVE.spans(data)]
+    known = {start for start, _ in found}
     found += [
         (start, data[start:end])
         for whole, (start, end) in _DELETE.matches(data)
-        if not _WHERE.occurs(data[whole[0] : whole[1]])
+        if not _WHERE.occurs(data[whole[0] : whole[1]]) and start not in known
     ]
     commands = dict.fromkeys(" ".join(_quoted(command).split()) for _, command in sorted(found))
     return [f"destructive command: {command}" for command in commands][:MAX_WARNINGS]

@@ -13,7 +13,8 @@ from serving.advice_verbs import BASE, GERUND, PARTICIPLE, PAST, PERSON
 _WE = r"(?:i|we|i've|we've|i have|we have)"
 _ADVERBS = r"(?:(?:just|also|now|already|since|then|finally|simply|manually|only|\w+ly) )*"
 _OPENING = (
-    r"^(?:(?:ok|okay|yes|no|and|so|also|then|now|finally|just|well|hi|here|instead|otherwise|first|next)[ ,:-]+)*"
+    r"^(?:(?:hi|hello|hey|dear)(?: \w+){0,2}[,:!-] )?"
+    r"(?:(?:ok|okay|yes|no|and|so|also|then|now|finally|just|well|here|instead|otherwise|first|next)[ ,:-]+)*"
 )
 _AFTER = r"(?:in|to|from|for|by|on|with|at|and|as|out|back|up|down|over|off|again|manually|via|before|after|until|so)"
 _NOT_ENGLISH = (
@@ -207,7 +208,7 @@ POINTS: dict[str, tuple[float, str]] = {
     "should": (-1.5, r"\b(?:should|would|could|might|may|ought|shall|will)\b"),
     "trouble": (
         -1,
-        r"\b(?:fail(?:s|ing|ures?)?|exceptions?|hangs?|hung|crash\w*|broken|breaks?|throws?|stuck"
+        r"\b(?:fail(?:s|ing|ures?)?|exceptions?|hangs?|hung|crash\w*|broken|breaks?|throws?"
         r"|introduced (?:by|in|with))\b"
         r"|\bi (?:am|'m|have|get|got|still|ran into|see)\b",
     ),
@@ -218,7 +219,6 @@ POINTS: dict[str, tuple[float, str]] = {
         r"|attach\w*)\b",
     ),
     "test": (-1, r"\b(?:tests?|junit|test ?cases?|test[a-z]{4,}|[a-z]{3,}test)\b"),
-    "open_end": (-1, r"[:,(]$"),
 }
 # Counts only in an account: there the past tense tells what was done, in a discussion what somebody saw.
 TOLD = (
@@ -228,8 +228,8 @@ TOLD = (
     r"|led|began|broke|chose|wrote|built|held|paid|stood|withdrew|now|since)\b",
 )
 _DISCUSSION = (
-    r"\b(?:patch(?:es)?|commit\w*|trunk|branch\S*|svn|jira|diff|javadoc|junit|unit tests?|review\w*|hadoop|code|method"
-    r"|class|thread|null|imo|lgtm|nit)\b|\+1|\{\{|\w\(\)|\w#\w|\[~|\?(?:\s|$)|\bi(?:'(?:m|ve|ll|d))?\b"
+    r"\b(?:patch(?:es)?|commit\w*|trunk|branch\S*|svn|jira|diff|javadoc|junit|unit tests?|review\w*|hadoop|method"
+    r"|class|thread|null|imo|lgtm|nit)\b|(?:^|[^{])\bcode\b|\+1|\{\{|\w\(\)|\w#\w|\[~|\?(?:\s|$)|\bi(?:'(?:m|ve|ll|d))?\b"
 )
 
 _RULED_OUT_SET = PatternSet(RULED_OUT.values())
