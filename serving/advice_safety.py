@@ -110,12 +110,21 @@ def without_customer(text: str, customer: str | None, asking: str | None) -> str
     """
     if customer is None or (asking is not None and customer.casefold() == asking.casefold()):
         return text
-    parts = _PART.findall(customer)
-    lower = text.lower()
-    # Nearly always none is there, and to look for that is cheap.
-    if not any(part.lower() in lower for part in parts):
+    parts = tuple(_PART.findall(customer))
+    # Nearly always none of them is there, which is quickly seen.
+    if not parts or not _any_part(parts).occurs(encode(text)):
         return text
-    return _name_pattern(tuple(parts)).sub(CUSTOMER, text)
+    return _name_pattern(parts).sub(CUSTOMER, text)
+
+
+@lru_cache(maxsize=4096)
+def _any_part(parts: tuple[str, ...]) -> Pattern:
+    names = [part for part in parts if _is_name(part)] or parts[:1]
+    return Pattern("|".join(map(re.escape, names)), ignore_case=True)
+
+
+def _is_name(part: str) -> bool:
+    return len(part) >= _MIN_PART_CHARS and part.lower() not in _NOT_A_NAME and not part.isdigit()
 
 
 @lru_cache(maxsize=4096)
@@ -123,7 +132,7 @@ def _name_pattern(parts: tuple[str, ...]) -> re.Pattern[str]:
     whole = r"[\W_]{0,3}".join(map(re.escape, parts))
     forms = [f"(?i:{whole})" if len("".join(parts)) >= _MIN_PART_CHARS else whole]
     for part in parts:
-        if len(part) >= _MIN_PART_CHARS and part.lower() not in _NOT_A_NAME and not part.isdigit():
+        if _is_name(part):
             capital = re.escape(part[0].upper()) + f"(?i:{re.escape(part[1:])})"
             forms += [capital, re.escape(part)]
     return re.compile(rf"(?<![^\W_])(?:{'|'.join(forms)})(?![^\W_])")

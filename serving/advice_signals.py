@@ -88,7 +88,8 @@ POINTS: dict[str, tuple[float, str]] = {
     "done_by_someone": (
         2,
         r"\b(?:i|we|i've|we've|he|she|they|team|support|engineers?|customer|admins?|user|owner|operations|ops|it)"
-        rf" (?:have |has )?{_ADVERBS}(?:{PAST})\b",
+        rf" (?:have |has )?{_ADVERBS}(?:{PAST}|fixed)\b"
+        rf"|\b(?:we|they|support|ops|customer) {_ADVERBS}(?:wrote|showed|told|built|chose|asked|contacted|escalated)\b",
     ),
     "done_to": (
         2.5,
@@ -196,10 +197,10 @@ POINTS: dict[str, tuple[float, str]] = {
         r"|would be (?:nice|good|better|great|helpful))\b|^(?:but|however|although|though)\b",
     ),
     "plan": (
-        -2.5,
+        -3,
         r"\b(?:i|we|he|she)(?:'ll| will| can| could| might| may| plan| intend| am going| are going|'m going|'re going"
         r"|'m working| am working| need| should| shall)\b|^(?:will|going to|planning|todo|looking into"
-        r"|(?:\w+ )?need to)\b"
+        r"|(?:(?:still|also|again) )?need to)\b"
         r"|\b(?:follow-?up|separate|another|different) (?:jira|issue|ticket|bug|patch)\b"
         r"|\b(?:filed|opened|created|raised) (?:this |it |a |an |another )?(?:new |separate |github )?"
         r"(?:\w+-\d+|jira|issue|ticket|bug|prs?|pull request)\b",
@@ -220,23 +221,29 @@ POINTS: dict[str, tuple[float, str]] = {
     ),
     "test": (-1, r"\b(?:tests?|junit|test ?cases?|test[a-z]{4,}|[a-z]{3,}test)\b"),
 }
-# Counts only in an account: there the past tense tells what was done, in a discussion what somebody saw.
-TOLD = (
-    1.0,
-    r"\b(?:[a-z]{2,}(?:ed|pt|lt)|was|were|had|got|came|went|took|gave|made|sent|found|told|put|let|set|ran|kept"
-    r"|lost|left"
-    r"|led|began|broke|chose|wrote|built|held|paid|stood|withdrew|now|since)\b",
-)
+# What counts in an account only: there the past tense tells what was done, in a discussion what somebody saw.
+ACCOUNT_POINTS: dict[str, tuple[float, str]] = {
+    "told": (
+        1,
+        r"\b(?:[a-z]{2,}(?:ed|pt|lt)|was|were|had|got|came|went|took|gave|made|sent|found|told|put|let|set|ran|kept|lost"
+        r"|left|led|began|broke|chose|wrote|built|held|paid|stood|withdrew|now|since)\b",
+    ),
+    "told_first": (
+        1,
+        rf"{_OPENING}(?:{_WE} )?{_ADVERBS}[a-z]{{3,}}ed (?:the|a|an|all|both|its|his|her|their|our|this|that|\d+)\b",
+    ),
+}
 _DISCUSSION = (
     r"\b(?:patch(?:es)?|commit\w*|trunk|branch\S*|svn|jira|diff|javadoc|junit|unit tests?|review\w*|hadoop|method"
     r"|class|thread|null|imo|lgtm|nit)\b|(?:^|[^{])\bcode\b|\+1|\{\{|\w\(\)|\w#\w|\[~|\?(?:\s|$)|\bi(?:'(?:m|ve|ll|d))?\b"
 )
 
 _RULED_OUT_SET = PatternSet(RULED_OUT.values())
-_POINTS_SET = PatternSet([*(pattern for _, pattern in POINTS.values()), TOLD[1]])
+_POINTS_SET = PatternSet(pattern for _, pattern in (*POINTS.values(), *ACCOUNT_POINTS.values()))
 _URL = Pattern(r"https?://\S+")
 _DISCUSSION_SET = PatternSet([_DISCUSSION])
-_POINTS_OF = (*(points for points, _ in POINTS.values()), 0.0)
+_IN_DISCUSSION = tuple(points for points, _ in POINTS.values()) + (0.0,) * len(ACCOUNT_POINTS)
+_IN_ACCOUNT = tuple(points for points, _ in (*POINTS.values(), *ACCOUNT_POINTS.values()))
 
 
 def ruled_out_as(sentence: str) -> list[str]:
@@ -261,9 +268,8 @@ def points(sentence: str, *, is_account: bool) -> float:
     >>> points("The limit might be too low", is_account=False)
     -1.5
     """
-    found = _POINTS_SET.which(_lower(sentence))
-    told = TOLD[0] if is_account and found and found[-1] == len(POINTS) else 0.0
-    return sum((_POINTS_OF[number] for number in found), told)
+    earned = _IN_ACCOUNT if is_account else _IN_DISCUSSION
+    return sum((earned[number] for number in _POINTS_SET.which(_lower(sentence))), 0.0)
 
 
 def is_discussion(text: str) -> bool:
@@ -273,7 +279,7 @@ def is_discussion(text: str) -> bool:
 
 def signals(sentence: str) -> Iterable[str]:
     """Names of what speaks for and against a sentence, for whoever wants to know why."""
-    names = (*POINTS, "told")
+    names = (*POINTS, *ACCOUNT_POINTS)
     return [names[number] for number in _POINTS_SET.which(_lower(sentence))]
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.advice import MAX_SUMMARY_CHARS, Told, summary, what_was_done
-from serving.advice_signals import POINTS, RULED_OUT, is_discussion, points, ruled_out_as, signals
+from serving.advice_signals import ACCOUNT_POINTS, POINTS, RULED_OUT, is_discussion, points, ruled_out_as, signals
 from serving.advice_words import n_telling_words
 
 RULED_OUT_EXAMPLES = {
@@ -44,6 +44,8 @@ SIGNAL_EXAMPLES = {
     "trouble": "It crashes",
     "development": "on trunk",
     "test": "one test",
+    "told": "It went away",
+    "told_first": "Uploaded the certificate",
 }
 
 
@@ -54,7 +56,7 @@ def test_each_kind_that_is_never_shown(kind: str):
     assert what_was_done(sentence) == []
 
 
-@pytest.mark.parametrize("name", POINTS)
+@pytest.mark.parametrize("name", [*POINTS, *ACCOUNT_POINTS])
 def test_each_signal_is_seen(name: str):
     assert name in signals(SIGNAL_EXAMPLES[name])
     assert name not in signals("Green pipe")
@@ -99,6 +101,7 @@ def test_a_note_that_only_ends_a_case_says_nothing(note: str):
         "Rotated the SAML certificate and reloaded the identity provider metadata.",
         "Restarted the worker.",
         "New secret generated.",
+        "Uploaded the new signing certificate of the identity provider.",
         "Customer changed the Audience URI in the preview org and the test user came in.",
         "The Java memory limit was raised to 4 GB.",
         "Fixed the NMS code so that it sets the max pending message limit in the Consumer Info.",
