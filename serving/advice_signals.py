@@ -57,7 +57,7 @@ RULED_OUT: dict[str, str] = {
         r"(?:clos(?:e|ing)|closed (?:as|this|the|since|because)|(?:re-?)?resolving|resolve (?:this|it|as|the)"
         r"|resolved as"
         r"|mark(?:ed|ing)? (?:this|it|as)|re-?open(?:ed|ing)?|re-?assign(?:ed|ing)? (?:to|this|it|the)"
-        r"|link(?:ed|ing)? (?:this|it|the (?:jira|issue)))\b|\badded you\b"
+        r"|link(?:ed|ing)? (?:this|it|the (?:jira|issue)))\b|\badded you\b|\b(?:so|and) closing\b"
         r"|\b(?:set|chang|updat|edit|remov|upgrad|add|rais)(?:ed|ing|ting|es)? (?:the |to |as )*"
         r"(?:fix[ -]?versions?|target[ -]?versions?|affects?[ -]?versions?|resolution|assignee|priority|summary|blocker"
         r"|critical|release ?notes?|hadoop flags)\b"
@@ -67,7 +67,7 @@ RULED_OUT: dict[str, str] = {
     ),
     "no_answer": (
         r"\b(?:no|without) (?:\w+ ){0,2}(?:repl(?:y|ies)|response|answer|update|feedback|activity|information"
-        r"|test ?case)\b"
+        r"|test ?case|reproducer)\b"
         r"|\bnot enough info\w*|\bneed (?:some|more) (?:\w+ )?(?:info\w*|logs?|details?)\b"
         r"|\b(?:pas de réponse|keine (?:antwort|rückmeldung)|sin respuesta)\b"
     ),
@@ -186,7 +186,7 @@ POINTS: dict[str, tuple[float, str]] = {
         r"|^tests? pass|\b(?:un|not )able to (?:re-?produce|recreate|validate)"
         r"|\b(?:can(?:'t|not| not|t)|could(?:n't| not)|did(?:n't| not)) (?:re-?produce|recreate)"
         rf"|{_OPENING}(?:{_WE} )?{_ADVERBS}(?:verified|confirm(?:ed)?|tested|ran|re-?ran|tried|saw|seen|noticed|looked"
-        r"|reviewed|investigat\w+|reproduced)\b",
+        r"|taken a (?:quick )?look|reviewed|investigat\w+|reproduced)\b",
     ),
     "opinion": (
         -2.5,
