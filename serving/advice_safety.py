@@ -14,7 +14,7 @@ from features.linear_regex import Pattern, encode
 CUSTOMER = "<CUSTOMER>"
 MAX_WARNINGS = 5
 _MAX_COMMAND_CHARS = 80
-_ARGUMENTS = r"(?:[ \t]+[^\s;|&`'\"<>(){}]+){0,3}"
+_ARGUMENTS = r"(?:[ \t]+[^\s;|&`'\"<>(){}]*[^\s;|&`'\"<>(){}.,:]){0,3}"
 _DESTRUCTIVE = Pattern(
     "|".join(
         (
@@ -51,6 +51,7 @@ _DELETE = Pattern(
     r"\b(DELETE[ \t\n]+FROM[ \t\n]+[\w.\"`\[\]]+|delete[ \t]+from[ \t]+[\w.\"`]+[ \t]*;|TRUNCATE[ \t]+[\w.]+)"
     r"[^;]{0,200}"
 )
+_PROSE = re.compile(r"\s(?:and|then|but|so|which|before|after)\s")
 _WHERE = Pattern(r"\bwhere\b", ignore_case=True)
 # Of a name's parts those that are no name by themselves.
 _NOT_A_NAME = frozenset(
@@ -86,8 +87,9 @@ def destructive_commands(text: str) -> list[str]:
 
 
 def _quoted(data: bytes) -> str:
-    """A command as it is quoted in a warning: bounded, without the marks that surround it."""
-    return data.decode("utf-8", "replace")[:_MAX_COMMAND_CHARS].rstrip(" .,:)`'\"}")
+    """A command as a warning quotes it: bounded, without the prose and the marks around it."""
+    command = _PROSE.split(data.decode("utf-8", "replace"), maxsplit=1)[0]
+    return command[:_MAX_COMMAND_CHARS].rstrip(" .,:)`'\"}")
 
 
 def without_customer(text: str, customer: str | None, asking: str | None) -> str:

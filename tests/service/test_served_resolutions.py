@@ -47,7 +47,7 @@ def test_a_resolution_with_its_times_warnings_and_masks(service):
         "held_rate": 1.0,
         "median_hours_to_resolve": 4.5,
         "newest": "2025-06-01T13:30:00Z",
-        "warnings": ["destructive command: rm -rf /var/spool/heron and restarted"],
+        "warnings": ["destructive command: rm -rf /var/spool/heron"],
         "draft": None,
     }
     (case,) = answer["similar_cases"]
