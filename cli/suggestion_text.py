@@ -19,6 +19,7 @@ from serving.schemas import (
 
 _WIDTH = 100
 _LABEL = 11
+_DAYS_FROM_HOURS = 72
 _ACTIONS = {
     Action.AUTOMATE: "sure enough to set by itself",
     Action.SUGGEST: "a suggestion",
@@ -118,6 +119,8 @@ def _case(case: SimilarCase) -> Iterator[str]:
     when = f"resolved {case.resolved_at:%Y-%m-%d}" if case.resolved_at else "resolved"
     yield f"      {case.category or 'no category'}, {when}{outcome}{more}"
     yield from _wrap("; ".join(case.why), "      ")
+    for warning in case.warnings:
+        yield from _wrap(f"! {warning}", "      ")
 
 
 def _related(item: RelatedOpen) -> str:
@@ -127,9 +130,23 @@ def _related(item: RelatedOpen) -> str:
 
 
 def _resolution(item: ResolutionAnswer) -> Iterator[str]:
-    held = "" if item.held_rate is None else f", held in {item.held_rate:.0%}"
+    facts = [_count(item.support, "case")]
+    if item.held_rate is not None:
+        facts.append(f"held in {item.held_rate:.0%}")
+    if item.median_hours_to_resolve is not None:
+        facts.append(f"{_duration(item.median_hours_to_resolve)} to resolve")
+    if item.newest is not None:
+        facts.append(f"last on {item.newest:%Y-%m-%d}")
     yield from _wrap(item.summary, "  ")
-    yield f"      from {', '.join(item.case_ids)} ({_count(item.support, 'case')}{held})"
+    for warning in item.warnings:
+        yield from _wrap(f"! {warning}", "      ")
+    if item.draft is not None:
+        yield from _wrap(f"Draft by a language model: {item.draft}", "      ")
+    yield f"      from {', '.join(item.case_ids)} ({', '.join(facts)})"
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.0f} h" if hours < _DAYS_FROM_HOURS else f"{hours / 24:.0f} days"
 
 
 def _runbook(item: RunbookAnswer) -> Iterator[str]:

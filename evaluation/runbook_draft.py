@@ -11,14 +11,14 @@ import yaml
 from features.runbooks import slug
 from features.text import identifiers
 from features.ticket import Author, Case
-from serving.resolutions import ResolvedNote, resolutions
+from serving.resolutions import resolutions
+from serving.sentences import sentences
 
 _N_SYMPTOMS = 8
 _N_CHECKS = 8
 _N_RESOLUTIONS = 8
 _N_SOURCES = 20
 _MAX_CHARS = 300
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _CHECK = re.compile(r"\b(?:check|verif|compar|inspect|reproduc|look(?:ed)? (?:at|for|into)\b|logs? show)", re.I)
 
 
@@ -94,18 +94,14 @@ def _checks(cases: Sequence[Case]) -> list[str]:
 def _agents_sentences(case: Case) -> Iterator[str]:
     texts = [case.outcome.resolution or "", *(m.text for m in case.ticket.messages if m.by is Author.AGENT)]
     for text in texts:
-        yield from (sentence.strip() for sentence in _SENTENCE_END.split(text) if sentence.strip())
+        yield from sentences(text)
 
 
 def _steps(cases: Sequence[Case]) -> Iterator[str]:
-    notes = [
-        ResolvedNote(case.id, case.outcome.resolution, case.outcome.outcome)
-        for case in cases
-        if case.outcome.is_resolved and case.outcome.resolution
-    ]
-    for answer in resolutions(notes, limit=_N_RESOLUTIONS):
+    for answer in resolutions((case for case in cases if case.outcome.is_resolved), limit=_N_RESOLUTIONS):
         held = "" if answer.held_rate is None else f"; held in {answer.held_rate:.0%} of the cases that say so"
-        yield f"{answer.summary} ({', '.join(answer.case_ids)}{held})"
+        warnings = "".join(f" **{warning}**" for warning in answer.warnings)
+        yield f"{answer.summary} ({', '.join(answer.case_ids)}{held}){warnings}"
 
 
 def _sources(cases: Sequence[Case]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from features.errors import SettingsInvalid
 
@@ -52,6 +52,27 @@ class IndexSettings(_Section):
         return self.memory_mb * 2**20
 
 
+class DraftingSettings(_Section):
+    """A language model that drafts summaries of resolutions; without ``url`` there is none.
+
+    Attributes
+    ----------
+    url : str or None
+        Base of an API that speaks OpenAI's chat completions, as in ``http://127.0.0.1:11434/v1``.
+    model : str
+        Name by which that API knows the model.
+    api_key : SecretStr or None
+        Better given as ``PRECEDENT_DRAFTING__API_KEY`` than written into a file.
+    timeout_seconds : float
+        How long a suggestion waits for its drafts.
+    """
+
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s/]+\S*$")
+    model: str = Field(default="default", min_length=1)
+    api_key: SecretStr | None = None
+    timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+
+
 class Settings(_Section):
     """Everything that can be set.
 
@@ -81,6 +102,7 @@ class Settings(_Section):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     service: ServiceSettings = ServiceSettings()
     index: IndexSettings = IndexSettings()
+    drafting: DraftingSettings = DraftingSettings()
 
     @property
     def history_url(self) -> str:

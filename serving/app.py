@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -134,13 +134,17 @@ def _json(body: str | bytes, status: int = 200) -> Response:
 
 async def _suggest(_request: Request, context: Context) -> Response:
     runtime = context.runtime
-    return _json(await _kept(runtime, await context.compute(_suggest_one)))
+    entry, is_draft_wanted = await context.compute(_suggest_one)
+    if is_draft_wanted:
+        suggestion = await runtime.drafter.with_drafts(entry.suggestion, until=context.until)
+        entry = replace(entry, suggestion=suggestion)
+    return _json(await _kept(runtime, entry))
 
 
-def _suggest_one(context: Context) -> SuggestionEntry:
+def _suggest_one(context: Context) -> tuple[SuggestionEntry, bool]:
     request = parse(SuggestRequest, context.body)
     query = to_query(request, request.ticket, access_groups=context.access_groups, request_id=context.request_id)
-    return _answered(context, context.runtime.follower.suggester(), query, prefix="ticket")
+    return _answered(context, context.runtime.follower.suggester(), query, prefix="ticket"), request.draft
 
 
 def _answered(context: Context, suggester: Suggester, query: Query, *, prefix: str) -> SuggestionEntry:

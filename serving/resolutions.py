@@ -1,107 +1,117 @@
-"""What resolved the similar cases: the notes that say what was done, with their source."""
+"""What resolved the similar cases: the sentences that say what was done, grouped by what they advise."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
 
 from features.lexical import analyze
-from features.ticket import FixOutcome
+from features.ticket import Author, Case, FixOutcome
+from serving.advice import Told, summary, what_was_done
+from serving.advice_safety import MAX_WARNINGS, destructive_commands, without_customer
 from serving.schemas import ResolutionAnswer
+from serving.sentences import READ_CHARS
 
-MAX_SUMMARY_CHARS = 400
-_SAME_ADVICE = 0.6
-_MIN_WORDS = 4
-# A note can be a megabyte long; what was done stands in its beginning.
-_READ_CHARS = 10_000
-# Words of notes that end a case without saying what was done ("fixed, thanks", "committed to trunk", "no reply").
-_PROCEDURAL = frozenset(  # split, since the formatter would give each word a line of its own
-    "a again all and as ask asked at attached be been branch by case close closed closes closing commit commited "  # noqa: SIM905
-    "committed confirm confirmed could customer done dup duplicate duplicated everyone fix fixed fixing for from "
-    "get go good got great has have heard i in into is issue it jenkins jira just let lgtm looks marking me "
-    "merged need no nothing now of ok on out patch per please pr problem pushed reopen reopened reopening replied "
-    "reply resolve resolved resolving response review see should solved still sure thank thanks that the there "
-    "this ticket to today trunk up update was we went will with work worked works you your".split()
-)
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_REFERENCE = re.compile(r"\b(?:[A-Z][A-Z0-9]+-\d+|r\d{5,}|[0-9a-f]{7,40})\b|#\d+|<[A-Z_]+>")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_SAME_ADVICE = 0.5
+_MIN_SHARED = 3
+_MAX_MESSAGES = 5
+# Of advice of which nobody knows whether it held: better than what failed, worse than what held.
+_UNKNOWN_RATE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvedNote:
-    """The resolution note of one similar case."""
+class Advice:
+    """What one case says was done, and the text that says it."""
 
-    case_id: str
-    text: str
-    outcome: FixOutcome
-
-
-def says_what_was_done(note: str) -> bool:
-    """Whether a note holds at least four words beyond the procedural ones.
-
-    Examples
-    --------
-    >>> says_what_was_done("Committed to trunk, thanks Bob!"), says_what_was_done("closing as duplicate of ABC-12")
-    (False, False)
-    >>> says_what_was_done("Rotated the SAML certificate and reloaded the identity provider metadata.")
-    True
-    """
-    words = {word.lower() for word in _WORD.findall(_REFERENCE.sub(" ", note))}
-    return len(words - _PROCEDURAL) >= _MIN_WORDS
+    case: Case
+    source: str
+    told: tuple[Told, ...]
+    terms: frozenset[str]
 
 
-def summarise(note: str) -> str:
-    """The leading sentences of a note that say what was done, at most 400 characters; extractive only."""
-    kept: list[str] = []
-    for sentence in _SENTENCE_END.split(" ".join(note.split())):
-        if not kept and not says_what_was_done(sentence):
-            continue
-        if kept and len(" ".join([*kept, sentence])) > MAX_SUMMARY_CHARS:
-            break
-        kept.append(sentence)
-    text = " ".join(kept) or " ".join(note.split())
-    return text if len(text) <= MAX_SUMMARY_CHARS else text[: MAX_SUMMARY_CHARS - 1].rstrip() + "…"
+def advice_of(case: Case) -> Advice | None:
+    """What a case says was done: in its resolution note, else in the last message of an agent that says it."""
+    outcome = case.outcome.resolution
+    if outcome and (told := what_was_done(outcome)):
+        return _advice(case, outcome, told)
+    messages = [message.text for message in case.ticket.messages if message.by is Author.AGENT]
+    for text in reversed(messages[-_MAX_MESSAGES:]):
+        if told := what_was_done(text, is_message=True):
+            return _advice(case, text, told)
+    return None
 
 
-def resolutions(notes: Sequence[ResolvedNote], *, limit: int = 3) -> list[ResolutionAnswer]:
-    """Group the notes of similar cases by what they advise: the most supported advice first, then the better case's.
+def _advice(case: Case, source: str, told: list[Told]) -> Advice:
+    terms = frozenset(term for one in told for term in analyze(one.text))
+    return Advice(case, source[:READ_CHARS], tuple(told), terms)
+
+
+def resolutions(cases: Iterable[Case], *, asking: str | None = None, limit: int = 3) -> list[ResolutionAnswer]:
+    """Group what similar cases say was done: the most supported first, then what held, then the better case's.
 
     Parameters
     ----------
-    notes : sequence of ResolvedNote
-        Best case first; procedural notes are left out.
+    cases : iterable of Case
+        Best first; those that do not say what was done are left out.
+    asking : str, optional
+        Customer of the ticket that asks; the names of others are masked.
     limit : int
         Number of groups to give.
     """
-    groups: list[tuple[set[str], list[ResolvedNote]]] = []
-    for whole in notes:
-        note = replace(whole, text=whole.text[:_READ_CHARS])
-        if not says_what_was_done(note.text):
+    groups: list[list[Advice]] = []
+    for case in cases:
+        advice = advice_of(case)
+        if advice is None:
             continue
-        terms = set(analyze(note.text))
-        for known, members in groups:
-            if _overlap(terms, known) >= _SAME_ADVICE:
-                members.append(note)
-                break
+        same = next((group for group in groups if _is_same(advice.terms, group[0].terms)), None)
+        if same is None:
+            groups.append([advice])
         else:
-            groups.append((terms, [note]))
-    groups.sort(key=lambda group: -len(group[1]))  # stable: among equals the better case leads
-    return [_answer(members) for _, members in groups[:limit]]
+            same.append(advice)
+    answers = [_answer(group, asking) for group in groups]
+    answers.sort(key=lambda answer: (-answer.support, -_rate(answer)))  # stable: among equals the better case leads
+    return answers[:limit]
 
 
-def _overlap(a: set[str], b: set[str]) -> float:
-    return len(a & b) / max(1, min(len(a), len(b)))
+def _is_same(a: frozenset[str], b: frozenset[str]) -> bool:
+    """Whether two sets of terms advise the same: the cosine of the sets, from three shared terms on."""
+    shared = len(a & b)
+    return shared >= _MIN_SHARED and shared >= _SAME_ADVICE * (len(a) * len(b)) ** 0.5
 
 
-def _answer(members: Sequence[ResolvedNote]) -> ResolutionAnswer:
-    known = [note for note in members if note.outcome is not FixOutcome.UNKNOWN]
-    held = [note for note in known if note.outcome is FixOutcome.HELD]
-    best = next((note for note in members if note.outcome is FixOutcome.HELD), members[0])
+def _rate(answer: ResolutionAnswer) -> float:
+    return _UNKNOWN_RATE if answer.held_rate is None else answer.held_rate
+
+
+def _answer(group: Sequence[Advice], asking: str | None) -> ResolutionAnswer:
+    outcomes = [advice.case.outcome.outcome for advice in group]
+    known = [outcome for outcome in outcomes if outcome is not FixOutcome.UNKNOWN]
+    # The fix that held is the one to follow; else the one of which it is not known that it failed.
+    best = min(group, key=lambda advice: _PREFERENCE.index(advice.case.outcome.outcome))
+    hours = [hours for advice in group if (hours := _hours(advice.case)) is not None]
+    warnings = [
+        warning for advice in group for warning in destructive_commands(shown(advice.source, advice.case, asking))
+    ]
     return ResolutionAnswer(
-        summary=summarise(best.text),
-        case_ids=[note.case_id for note in members],
-        support=len(members),
-        held_rate=round(len(held) / len(known), 3) if known else None,
+        summary=shown(summary(list(best.told)), best.case, asking),
+        case_ids=[advice.case.id for advice in group],
+        support=len(group),
+        held_rate=round(known.count(FixOutcome.HELD) / len(known), 3) if known else None,
+        median_hours_to_resolve=round(median(hours), 1) if hours else None,
+        newest=max((at for advice in group if (at := advice.case.outcome.resolved_at) is not None), default=None),
+        warnings=list(dict.fromkeys(warnings))[:MAX_WARNINGS],
     )
+
+
+_PREFERENCE = (FixOutcome.HELD, FixOutcome.UNKNOWN, FixOutcome.REOPENED)
+
+
+def shown(text: str, case: Case, asking: str | None) -> str:
+    """A text of a case as a customer's ticket may show it."""
+    return without_customer(text, case.ticket.customer, asking)
+
+
+def _hours(case: Case) -> float | None:
+    begun, ended = case.ticket.created_at, case.outcome.resolved_at
+    return (ended - begun).total_seconds() / 3600 if begun and ended and ended >= begun else None

@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 from features.history import History
 from features.intake import Intake, open_intake
 from features.settings import Settings
+from serving.drafting import Drafter
 from serving.follow import Follower
 from serving.journal import Journal, SuggestionEntry
 from serving.keys import KeyRing
@@ -37,6 +38,7 @@ class Runtime:
         self.metrics = Metrics()
         self.keys = KeyRing(history)
         self.journal = Journal(history, settings.system)
+        self.drafter = Drafter(settings.drafting, intake.mask)
         self.follower = Follower(settings, history, intake, self.metrics)
         self._compute = ThreadPoolExecutor(_COMPUTE_THREADS, thread_name_prefix="suggest")
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="database")
@@ -68,6 +70,7 @@ class Runtime:
         """Finish what was answered, snapshot the index, and close."""
         self._compute.shutdown(wait=True, cancel_futures=True)
         self._waiting.shutdown(wait=True, cancel_futures=True)
+        self.drafter.stop()
         self.journal.stop()
         self.follower.stop()
         self.history.close()

@@ -115,12 +115,13 @@ class FiltersIn(_Request):
 
 
 class SuggestRequest(_Request):
-    """Body of ``POST /v1/suggest``."""
+    """Body of ``POST /v1/suggest``; ``draft`` asks for drafted summaries of the resolutions."""
 
     ticket: TicketIn
     top_k: Annotated[Whole, Field(ge=1, le=50)] = 5
     filters: FiltersIn = FiltersIn()
     explain: bool = False
+    draft: bool = False
 
 
 class BatchRequest(_Request):
@@ -242,7 +243,10 @@ class SeverityAnswer(_Answer):
 
 
 class SimilarCase(_Answer):
-    """A resolved case like the ticket; ``relevance`` is a calibrated probability."""
+    """A resolved case like the ticket; ``relevance`` is a calibrated probability.
+
+    ``warnings`` name commands in ``resolution`` that destroy.
+    """
 
     id: str
     subject: str
@@ -255,6 +259,7 @@ class SimilarCase(_Answer):
     outcome: FixOutcome
     duplicates: int
     why: list[str]
+    warnings: list[str] = []
 
 
 class RelatedOpen(_Answer):
@@ -269,12 +274,21 @@ class RelatedOpen(_Answer):
 
 
 class ResolutionAnswer(_Answer):
-    """What resolved similar cases; ``held_rate`` is the share of fixes that held, where known."""
+    """What resolved similar cases, in the words of one of them; ``support`` is the number of cases that say it.
+
+    ``held_rate`` is the share of fixes that held, where known. ``median_hours_to_resolve`` and ``newest``, the time of
+    the latest resolution, are over the cases whose times are known. ``warnings`` name commands that destroy. ``draft``
+    is a language model's summary of ``summary``, where one was asked for and configured, for a person to check.
+    """
 
     summary: str
     case_ids: list[str]
     support: int
     held_rate: float | None
+    median_hours_to_resolve: float | None = None
+    newest: datetime | None = None
+    warnings: list[str] = []
+    draft: str | None = None
 
 
 class RunbookAnswer(_Answer):

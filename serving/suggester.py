@@ -25,17 +25,18 @@ from features.lexical import NO_TERMS, Hashes
 from features.runbook_index import RunbookIndex
 from features.runbook_query import RunbookQuery
 from features.text import model_text
-from features.ticket import Case, Ticket
+from features.ticket import Ticket
+from serving.advice_safety import destructive_commands
 from serving.collapse import CaseGroup
 from serving.explain import Surroundings, explained
 from serving.listing import Listing
 from serving.near_cases import NearCases, may_see
 from serving.ranking import MAX_CANDIDATES, Pool, Ranker
 from serving.reasons import Asked, case_reasons
-from serving.resolutions import ResolvedNote, resolutions
+from serving.resolutions import resolutions, shown
 from serving.runbook_answers import runbook_answers
 from serving.runbook_map import RunbookMap
-from serving.schemas import RelatedOpen, ResolutionAnswer, SimilarCase, Suggestion
+from serving.schemas import RelatedOpen, SimilarCase, Suggestion
 from serving.triage import Prediction, Triage
 from serving.verdicts import VerdictReader
 
@@ -166,7 +167,9 @@ class Suggester:
                 for group in found[: query.top_k]
             ],
             related_open=[_related_open(group, cases) for group in listed.open if group.shown.row_id in cases],
-            resolutions=self._resolutions([cases[group.shown.row_id].case for group in found[: query.top_k]]),
+            resolutions=resolutions(
+                (cases[group.shown.row_id].case for group in found[: query.top_k]), asking=example.ticket.customer
+            ),
             runbooks=runbook_answers(
                 self.runbooks,
                 self.runbook_map,
@@ -250,6 +253,9 @@ class Suggester:
         self, asked: Asked, group: CaseGroup, cases: Mapping[int, StoredCase], notes: Sequence[str], terms: Hashes
     ) -> SimilarCase:
         case = cases[group.shown.row_id].case
+        resolution = case.outcome.resolution
+        if resolution is not None:
+            resolution = shown(resolution, case, asked.ticket.customer)
         return SimilarCase(
             id=case.id,
             subject=case.ticket.subject,
@@ -258,19 +264,11 @@ class Suggester:
             tier=self.ranker.tier(group.best.relevance) or "possible",
             resolved_at=case.outcome.resolved_at,
             category=case.outcome.category,
-            resolution=case.outcome.resolution,
+            resolution=resolution,
             outcome=case.outcome.outcome,
             duplicates=group.duplicates,
             why=[*case_reasons(asked, case.ticket, group.shown.candidate, terms), *notes],
-        )
-
-    def _resolutions(self, cases: Sequence[Case]) -> list[ResolutionAnswer]:
-        return resolutions(
-            [
-                ResolvedNote(case.id, case.outcome.resolution, case.outcome.outcome)
-                for case in cases
-                if case.outcome.resolution
-            ]
+            warnings=destructive_commands(resolution or ""),
         )
 
 

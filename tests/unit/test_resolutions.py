@@ -1,71 +1,127 @@
-import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from features.ticket import FixOutcome
-from serving.resolutions import MAX_SUMMARY_CHARS, ResolvedNote, resolutions, says_what_was_done, summarise
+from features.ticket import Author, Case, FixOutcome, Message, Outcome, Status, Ticket
+from serving.advice import MAX_SUMMARY_CHARS
+from serving.resolutions import advice_of, resolutions
 
 ROTATED = "Rotated the SAML certificate and reloaded the identity provider metadata."
+AGAIN = "We rotated the SAML certificate, then reloaded metadata of the identity provider"
 QUEUE = "Raised the memory limit of the export worker and restarted the stuck queue."
+TIMEOUT = "Increased webhook timeout because receivers answered slowly overnight."
+AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def note(case_id: str, text: str, outcome: FixOutcome = FixOutcome.UNKNOWN) -> ResolvedNote:
-    return ResolvedNote(case_id, text, outcome)
+def case(
+    case_id: str,
+    resolution: str | None,
+    outcome: FixOutcome = FixOutcome.UNKNOWN,
+    *,
+    hours: float | None = None,
+    customer: str | None = None,
+    messages: tuple[tuple[Author, str], ...] = (),
+) -> Case:
+    return Case(
+        ticket=Ticket(
+            id=case_id,
+            created_at=AT,
+            customer=customer,
+            messages=tuple(Message(AT, author, text) for author, text in messages),
+        ),
+        outcome=Outcome(
+            status=Status.RESOLVED,
+            resolution=resolution,
+            outcome=outcome,
+            resolved_at=None if hours is None else AT + timedelta(hours=hours),
+        ),
+    )
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "fixed, thanks", "Closing as duplicate of CS-10444.", "No reply, closing", "<EMAIL> <PHONE>", "r1234567 #12"],
-)
-def test_a_note_that_only_ends_a_case_says_nothing(text: str):
-    assert not says_what_was_done(text)
-    assert resolutions([note("1", text)]) == []
+@pytest.mark.parametrize("text", [None, "", "fixed, thanks", "Closing as duplicate of CS-10444."])
+def test_a_case_that_says_nothing_gives_nothing(text: str | None):
+    assert resolutions([case("1", text)]) == []
 
 
 def test_the_same_advice_is_given_once_with_its_sources():
-    answers = resolutions(
+    first, second = resolutions(
         [
-            note("1", QUEUE),
-            note("2", ROTATED, FixOutcome.REOPENED),
-            note(
-                "3", "We rotated the SAML certificate, then reloaded metadata of the identity provider", FixOutcome.HELD
-            ),
+            case("1", QUEUE, hours=5),
+            case("2", f"Hello Ann. {ROTATED} Closing.", FixOutcome.REOPENED, hours=1),
+            case("3", AGAIN, FixOutcome.HELD, hours=2),
+            case("4", f"{ROTATED} Fixed.", FixOutcome.HELD, hours=7.5),
         ]
     )
-    assert [answer.case_ids for answer in answers] == [["2", "3"], ["1"]]
-    first, second = answers
-    assert first.support == 2
-    assert first.held_rate == 0.5
-    assert first.summary.startswith("We rotated"), "the fix that held is the one to follow"
+    assert first.case_ids == ["2", "3", "4"]
+    assert first.support == 3
+    assert first.held_rate == pytest.approx(2 / 3, abs=1e-3)
+    assert first.median_hours_to_resolve == 2
+    assert first.newest == AT + timedelta(hours=7.5)
+    assert first.summary == AGAIN, "the fix that held is the one to follow"
+    assert second.case_ids == ["1"]
     assert second.held_rate is None
+    assert (second.summary, second.warnings, second.draft) == (QUEUE, [], None)
 
 
-def test_equal_support_keeps_the_order_of_the_cases():
-    answers = resolutions([note("1", QUEUE), note("2", ROTATED)])
-    assert [answer.case_ids for answer in answers] == [["1"], ["2"]]
+def test_what_is_not_known_is_null():
+    (answer,) = resolutions([case("1", QUEUE)])
+    assert (answer.median_hours_to_resolve, answer.newest, answer.held_rate) == (None, None, None)
+
+
+def test_a_resolution_before_the_creation_counts_no_hours():
+    (answer,) = resolutions([case("1", QUEUE, hours=-1)])
+    assert answer.median_hours_to_resolve is None
+
+
+def test_among_equal_support_what_held_comes_first_then_the_better_case():
+    cases = [case("1", QUEUE, FixOutcome.REOPENED), case("2", ROTATED), case("3", TIMEOUT, FixOutcome.HELD)]
+    assert [answer.case_ids for answer in resolutions(cases)] == [["3"], ["2"], ["1"]]
+    assert [answer.case_ids for answer in resolutions([case("1", QUEUE), case("2", ROTATED)])] == [["1"], ["2"]]
 
 
 def test_limit():
-    texts = [QUEUE, ROTATED, "Increased webhook timeout because receivers answered slowly overnight."]
-    notes = [note(str(i), text) for i, text in enumerate(texts)]
-    assert len(resolutions(notes, limit=2)) == 2
+    cases = [case(str(i), text) for i, text in enumerate([QUEUE, ROTATED, TIMEOUT])]
+    assert len(resolutions(cases, limit=2)) == 2
 
 
-def test_a_summary_begins_with_what_was_done():
-    assert summarise(f"Hello, thanks for waiting. {ROTATED} Closing.") == f"{ROTATED} Closing."
+def test_short_advice_that_shares_a_word_or_two_is_not_the_same():
+    assert len(resolutions([case("1", "Restarted the export worker."), case("2", "Restarted the web worker.")])) == 2
 
 
-def test_a_summary_is_bounded_and_extractive():
-    text = " ".join([QUEUE] * 50)
-    assert len(summarise(text)) <= MAX_SUMMARY_CHARS
-    assert text.startswith(summarise(text))
-    word = "x" * 1000
-    assert len(summarise(word)) == MAX_SUMMARY_CHARS
-    assert summarise(word).endswith("…")
+def test_where_the_note_says_nothing_the_last_message_of_an_agent_that_says_it_does():
+    messages = (
+        (Author.AGENT, "We rebooted the host of the first worker."),
+        (Author.AGENT, f"Hi Ann, {QUEUE}"),
+        (Author.CUSTOMER, "I restarted the laptop and removed the battery."),
+        (Author.AGENT, "Thanks, closing."),
+    )
+    advice = advice_of(case("1", "works now", messages=messages))
+    assert advice is not None
+    assert [told.text for told in advice.told] == [f"Hi Ann, {QUEUE}"]
+    assert advice_of(case("1", ROTATED, messages=messages)).told[0].text == ROTATED  # type: ignore[union-attr]
+    assert advice_of(case("1", None, messages=messages[2:])) is None
 
 
-def test_a_megabyte_of_note_takes_no_time():
-    huge = note("1", f"{ROTATED} " * 14_000)
-    started = time.process_time()
-    assert len(resolutions([huge] * 10)) == 1
-    assert time.process_time() - started < 1.0
+def test_the_name_of_another_customer_is_masked_in_what_is_shown():
+    saltmarsh = case("1", "Moved the Saltmarsh tenant to the new queue.", customer="Saltmarsh Energy")
+    (other,) = resolutions([saltmarsh], asking="Dunmore Rail")
+    assert other.summary == "Moved the <CUSTOMER> tenant to the new queue."
+    (own,) = resolutions([saltmarsh], asking="Saltmarsh Energy")
+    assert own.summary == "Moved the Saltmarsh tenant to the new queue."
+
+
+def test_commands_that_destroy_are_flagged_also_where_they_stand_beside_the_sentences():
+    cleared = case(
+        "1", "Cleared the spool folder by hand:\n{code}rm -rf /var/spool/saltmarsh{code}", customer="saltmarsh"
+    )
+    (answer,) = resolutions([cleared])
+    assert answer.summary == "Cleared the spool folder by hand:"
+    assert answer.warnings == ["destructive command: rm -rf /var/spool/"]
+
+
+def test_a_megabyte_of_note_is_read_to_its_bound():
+    (answer,) = resolutions([case(str(i), f"{ROTATED} " * 14_000) for i in range(10)])
+    assert answer.support == 10
+    assert len(answer.summary) <= MAX_SUMMARY_CHARS
+    late = "x " * 10_000
+    assert resolutions([case("1", f"{late}\n{ROTATED}")]) == []

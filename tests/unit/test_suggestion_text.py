@@ -163,6 +163,33 @@ def test_a_ticket_cannot_steer_the_terminal():
     assert "\nfake line" not in text
 
 
+def test_a_resolution_with_all_that_is_known_of_it():
+    known = ResolutionAnswer(
+        summary="Cleared the spool.",
+        case_ids=["T-1", "T-2"],
+        support=2,
+        held_rate=0.5,
+        median_hours_to_resolve=5.2,
+        newest=AT,
+        warnings=["destructive command: rm -rf /var/spool"],
+        draft="The spool was cleared.",
+    )
+    slow = known.model_copy(update={"median_hours_to_resolve": 100.0, "warnings": [], "draft": None})
+    shown = case(warnings=["destructive command: FLUSHALL"])
+    text = render_suggestion(EMPTY.model_copy(update={"resolutions": [known, slow], "similar_cases": [shown]}))
+    lines = text.split("\n")
+    start = lines.index("What resolved them") + 1
+    assert lines[start : start + 6] == [
+        "  Cleared the spool.",
+        "      ! destructive command: rm -rf /var/spool",
+        "      Draft by a language model: The spool was cleared.",
+        "      from T-1, T-2 (2 cases, held in 50%, 5 h to resolve, last on 2026-05-04)",
+        "  Cleared the spool.",
+        "      from T-1, T-2 (2 cases, held in 50%, 4 days to resolve, last on 2026-05-04)",
+    ]
+    assert "      ! destructive command: FLUSHALL" in lines
+
+
 def test_lines_are_short_whatever_the_tickets_say():
     long = "word " * 400
     text = render_suggestion(

@@ -1,0 +1,287 @@
+"""What shows of a sentence whether it says what was done: what rules it out, and what speaks for it or against it.
+
+Patterns of RE2 over the lower-case sentence, each list in one pass, so that no text takes more than linear time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from features.linear_regex import Pattern, PatternSet, encode
+from serving.advice_verbs import BASE, GERUND, PARTICIPLE, PAST, PERSON
+
+_WE = r"(?:i|we|i've|we've|i have|we have)"
+_ADVERBS = r"(?:(?:just|also|now|already|since|then|finally|simply|manually|only|\w+ly) )*"
+_OPENING = (
+    r"^(?:(?:hi|hello|hey|dear)(?: \w+){0,2}[,:!-] )?"
+    r"(?:(?:ok|okay|yes|no|and|so|also|then|now|finally|just|well|here|instead|otherwise|first|next)[ ,:-]+)*"
+)
+_AFTER = r"(?:in|to|from|for|by|on|with|at|and|as|out|back|up|down|over|off|again|manually|via|before|after|until|so)"
+_NOT_ENGLISH = (
+    r"\b(?:der|das|dem|den|im|und|wurden?|wird|war|für|mit|auf|ist|sind|nicht|ohne|le|la|les|du|des|une?|est|sur|dans"
+    r"|pour|avec|el|los|las|al|del|en|se|una|por|para|con|y)\b|[äöüßéèêçñáíóú]"
+)
+
+# A sentence of one of these kinds is never shown, however much it says besides.
+RULED_OUT: dict[str, str] = {
+    "question": r"\?\W*$|\b(?:can|could|would|will) (?:you|someone|anyone|somebody)\b",
+    "courtesy": (
+        r"^\W*(?:\w+[\s,.!-]+){0,2}(?:thanks|thank (?:you|u)|thx|thnx|tx|cheers|appreciated?|kudos)\b"
+        r"|^(?:hi|hello|hey|dear|sorry|best|kind|guten tag|hallo|bonjour|hola)\b.{0,25}$"
+    ),
+    "vote": (
+        r"^\W{0,3}[+-] ?[01]\b|[+-]1\W*$|\+1|\blgtm\b"
+        r"|\b(?:looks?|sounds?|seems?) (?:\w+ly |pretty |very )?(?:good|great|fine|ok|okay|right|reasonable|nice"
+        r"|better)\b"
+        r"|^(?:(?:that )?makes sense|agreed|i agree|fair enough|good (?:catch|point|idea|work|find|job))\b"
+    ),
+    "machine": (
+        r"-1 overall|here are the results of testing|^(?:success|failure|unstable|integrated)\b.* in \S+ #?\d"
+        r"|automatically generated|test results?:|console output|findbugs|checkstyle|javac\b|release audit|^\[?exec\]"
+        r"|hadoop ?qa|\btest-patch\b|\b(?:hudson|jenkins)\b|appears? to (?:include|introduce|have caused)|\{color"
+        r"|justify why|no new (?:unit )?tests?|(?:no|not) (?:\w+ )?tests? (?:\w+ )?(?:needed|included|required"
+        r"|necessary)"
+    ),
+    "request": (
+        r"\bplease (?:also )?(?:re-?open|open|file|create|submit|review|provide|attach|post|take a look|let (?:me|us)"
+        r"|confirm|add|remove|change|rename|feel|rebase|update|justify|go ahead|commit|verify|merge|close|explain"
+        r"|comment"
+        r"|move|give|send|ask)\b|\bpl[sz]\b|^(?:let(?:'s|s| us| me)|how about|feel free)\b|\b(?:you|we) forgot\b"
+        r"|\byour (?:patch|fix|change|comment|review|explanation|point)\b|^nits?\b"
+        r"|^(?:one|two|a|some|few|just|only|other|minor|small|couple|my|the|review|another) (?:\w+ ){0,3}"
+        r"(?:nits?|comments?|suggestions?|concerns?|questions?)\b"
+    ),
+    "state": (
+        r"^(?:(?:i|i'm|i am|i'll|we|am|are|will|can|going to|and|so|please|ok|for now|based|bulk|let's|therefore"
+        r"|hence) ?)*"
+        r"(?:clos(?:e|ing)|closed (?:as|this|the|since|because)|(?:re-?)?resolving|resolve (?:this|it|as|the)"
+        r"|resolved as"
+        r"|mark(?:ed|ing)? (?:this|it|as)|re-?open(?:ed|ing)?|re-?assign(?:ed|ing)? (?:to|this|it|the)"
+        r"|link(?:ed|ing)? (?:this|it|the (?:jira|issue)))\b|\badded you\b|\b(?:so|and) closing\b"
+        r"|\b(?:set|chang|updat|edit|remov|upgrad|add|rais)(?:ed|ing|ting|es)? (?:the |to |as )*"
+        r"(?:fix[ -]?versions?|target[ -]?versions?|affects?[ -]?versions?|resolution|assignee|priority|summary|blocker"
+        r"|critical|release ?notes?|hadoop flags)\b"
+        r"|\brevert(?:ed|ing)? (?:this|it|(?:the|a|my) (?:commit|patch|change))\b|\bmailing[ -]lists?\b"
+        r"|\bdup(?:e|licates?|licated|ing this)? (?:of|to)\b|\b(?:a|as) (?:\w+ )?dup(?:e|licate)?\b"
+        r"|^same (?:as|issue|problem)\b"
+    ),
+    "no_answer": (
+        r"\b(?:no|without) (?:\w+ ){0,2}(?:repl(?:y|ies)|response|answer|update|feedback|activity|information"
+        r"|test ?case|reproducer)\b"
+        r"|\bnot enough info\w*|\bneed (?:some|more) (?:\w+ )?(?:info\w*|logs?|details?)\b"
+        r"|\b(?:pas de réponse|keine (?:antwort|rückmeldung)|sin respuesta)\b"
+    ),
+    "attached": (
+        r"\b(?:attach(?:ed|ing)?|upload(?:ed|ing)?|submit(?:ted|ting)?|post(?:ed|ing)?|here's|here is|updated|new"
+        r"|re-?based"
+        r"|regenerat\w+) (?:\w+ ){0,3}(?:patch(?:es)?|diff)\W*"
+        r"(?:$|(?:for|to|against|with|that address\w*|based|on|file|fixing|incorporat\w+|as|v?\d)\b)"
+    ),
+}
+
+# What a sentence earns. The points were set by hand on 300 sentences that were read (see docs/resolutions.md).
+POINTS: dict[str, tuple[float, str]] = {
+    "done_first": (
+        3,
+        rf"{_OPENING}(?:{_WE} )?{_ADVERBS}(?:{PAST}|{PARTICIPLE}|fixed|implemented),? \S|{_OPENING}used \S",
+    ),
+    "done_by_someone": (
+        2,
+        r"\b(?:i|we|i've|we've|he|she|they|team|support|engineers?|customer|admins?|user|owner|operations|ops|it)"
+        rf" (?:have |has )?{_ADVERBS}(?:{PAST}|fixed)\b"
+        rf"|\b(?:we|they|support|ops|customer) {_ADVERBS}(?:wrote|showed|told|built|chose|asked|contacted|escalated)\b",
+    ),
+    "done_to": (
+        2.5,
+        r"\b(?:was|were|(?:has|have|had|having) (?:also |now |since |just |already )?been|got|(?:is|are) now)"
+        rf" (?:now |also |then |just |\w+ly )?(?:{PARTICIPLE})\b",
+    ),
+    "done_last": (
+        2.5,
+        r"(?:^|[.,;:] (?:and |then |so )?)(?:(?:the|a|an|all|both|new|two|\d\S*) )?(?:[\w./-]+ ){1,3}"
+        rf"(?:{PARTICIPLE})(?:[.,;]|$| (?:{_AFTER}|\d\S*)\b)",
+    ),
+    "is_done": (
+        -2,
+        r"\b(?:is|are|be|being|gets?|isn't|aren't|not) (?:\w+ly |not |also |still |only |already |always |never )?"
+        rf"(?:{PARTICIPLE})\b",
+    ),
+    "does": (
+        3.5,
+        rf"{_OPENING}(?:this|that|it|which|(?:the |this |my |attached |a |new |latest |current |small |simple "
+        rf"|trivial )+"
+        r"(?:patch|fix|change|commit|version|update|release|solution|code|one|hot-?fix))(?: \d\S*)?(?: that| which)?"
+        rf"(?: also| now| just| simply)? (?:{PERSON})\b"
+        rf"|{_OPENING}(?:{PERSON}|fixes) (?:the|a|an|all|any|some|support|missing|unused)\b",
+    ),
+    "fix_is": (
+        3,
+        r"\b(?:fix|solution|work-?around|trick|remedy|resolution)(?: for \S+ \S+| here)? (?:is|was|are|were|would be)"
+        r" (?:to|that|by|a|an|in|adding|using|making|setting|changing|removing)\b|\bfix(?:es)? (?:was "
+        r"|has been )?added\b"
+        r"|^(?:work-?around|solution|(?:the )?fix|resolution|(?:root )?cause)\s*:\s*\w|\w (?:fixes|solves"
+        r"|cures) (?:this|that)\b",
+    ),
+    "solved_by": (
+        3,
+        r"\b(?:fixed|solved|resolved|addressed|avoided|worked around|overcome|cured|helped) (?:\w+ ){0,3}"
+        r"(?:by (?:\w+ing|the|a|default)|when (?:i|we|you) |after )|\bmakes? the (?:problem|issue|error) go away\b"
+        r"|\b(?:fix|solve|resolve|avoid|cure)s? the (?:problem|issue|error)\b",
+    ),
+    "do": (
+        3,
+        rf"{_OPENING}(?:(?:please|simply|to fix this|workaround|fix|solution|try)[ ,:-]+)*(?:to )?"
+        rf"(?:{BASE}|use|try|make sure|don't|do not|avoid|call|check|see if) \S",
+    ),
+    "you_can": (
+        3,
+        r"\b(?:you|one|users?|customers?|clients?|applications?|admins?|sites?|people)"
+        rf" (?:(?:can|has|have|should|must|could)(?: also| just| simply| either| then| to| instead)*"
+        rf" (?:{BASE}|use|call|try|do|work|pass|implement|set)|(?:will |'ll )?needs? to \w+)\b|\byou'll need to \w",
+    ),
+    "advised": (
+        3,
+        r"\b(?:suggest|recommend|advise)(?: that)? (?:you|using|moving|upgrading|testing|trying|setting|switching)\b"
+        r"|\bbetter to use\b|\buse (?:\S+ ){1,3}instead *(?:[.,;!]|$)",
+    ),
+    "needed": (
+        2,
+        r"\bneeds? to be (?:set|specified|configured|enabled|disabled|installed|added|increased)\b"
+        r"|\bthere is an? (?:\S+ ){0,4}(?:option|setting|property|parameter|flag|attribute)\b",
+    ),
+    "by_doing": (2, rf"\b(?:by|through|after) (?:\w+ly )?(?:{GERUND}|using|calling|passing|implementing)\b"),
+    "by_design": (
+        2.5,
+        r"\b(?:as designed|by design|(?:works|behaves|is|are) as (?:intended|expected|documented)|(?:expected|intended"
+        r"|desired) behaviou?r"
+        r"|(?:is not|isn't|are not|aren't) (?:a )?(?:valid|supported|allowed|meant)|misconfigur\w+|nothing to fix"
+        r"|known (?:limitation|issue)|no longer (?:supported|maintained|used|needed|necessary))\b",
+    ),
+    "effect": (
+        1,
+        r"\b(?:so that|such that|instead of|rather than|no longer|in order to|to (?:avoid|prevent|ensure"
+        r"|make sure|allow)"
+        r"|now (?:it|the|we|uses?|throws?|returns?|supports?))\b",
+    ),
+    "named": (
+        0.5,
+        r"\{\{|[a-z]\w*(?:\.[a-z]\w+){2,}\b|\b\w+\.(?:xml|java|sh|py|conf|cfg|properties|json|ya?ml|jar|cpp|c|h)\b"
+        r"|\w\(\)|\s--?[a-z][\w-]+|`[^`]+`|\w ?= ?\w|\b\d+\.\d+",
+    ),
+    "cause": (
+        0.5,
+        r"\b(?:because|caused by|due to|root cause|the (?:problem|issue|cause|reason) (?:is|was)|turned out"
+        r"|which is why)\b",
+    ),
+    "support": (
+        1,
+        r"\b(?:customers?|tenants?|accounts?|the user|admins?|support|ops|on-call|invoices?|owner|workspace|plan"
+        r"|licen[cs]e|console|help article|docs?)\b",
+    ),
+    "not_english": (2, rf"(?:{_NOT_ENGLISH}).*(?:{_NOT_ENGLISH})"),
+    "trial": (
+        -3,
+        r"\b(?:all|unit|core|contrib|the|local|new|modified) tests? (?:\w+ ){0,3}(?:pass(?:ed|es|ing)?|succeed\w*"
+        r"|fail\w*)\b"
+        r"|^tests? pass|\b(?:un|not )able to (?:re-?produce|recreate|validate)"
+        r"|\b(?:can(?:'t|not| not|t)|could(?:n't| not)|did(?:n't| not)) (?:re-?produce|recreate)"
+        rf"|{_OPENING}(?:{_WE} )?{_ADVERBS}(?:verified|confirm(?:ed)?|tested|ran|re-?ran|tried|saw|seen|noticed|looked"
+        r"|taken a (?:quick )?look|reviewed|investigat\w+|reproduced)\b",
+    ),
+    "opinion": (
+        -2.5,
+        r"\b(?:i|we)(?:'d|'m| am| would| do| don't| didn't| am not| can't| cannot| still| also| really| just)*"
+        r" (?:think|believe|guess|wonder\w*|suspect|suppose|feel|agree|disagree|prefer|like|hope|doubt|assume|imagine"
+        r"|propose|concerned|inclined|understand|see|expect|want\w*|know|mean|meant)\b"
+        r"|\b(?:imo|imho|afaik|afaict|iirc|fwiw|maybe|perhaps|probably|possibly|hopefully|not sure|seems|looks like"
+        r"|would be (?:nice|good|better|great|helpful))\b|^(?:but|however|although|though)\b",
+    ),
+    "plan": (
+        -3,
+        r"\b(?:i|we|he|she)(?:'ll| will| can| could| might| may| plan| intend| am going| are going|'m going|'re going"
+        r"|'m working| am working| need| should| shall)\b|^(?:will|going to|planning|todo|looking into"
+        r"|(?:(?:still|also|again) )?need to)\b"
+        r"|\b(?:follow-?up|separate|another|different) (?:jira|issue|ticket|bug|patch)\b"
+        r"|\b(?:filed|opened|created|raised) (?:this |it |a |an |another )?(?:new |separate |github )?"
+        r"(?:\w+-\d+|jira|issue|ticket|bug|prs?|pull request)\b",
+    ),
+    "condition": (-1, r"^(?:if|when|while|given|unless|since)\b"),
+    "should": (-1.5, r"\b(?:should|would|could|might|may|ought|shall|will)\b"),
+    "trouble": (
+        -1,
+        r"\b(?:fail(?:s|ing|ures?)?|exceptions?|hangs?|hung|crash\w*|broken|breaks?|throws?"
+        r"|introduced (?:by|in|with))\b"
+        r"|\bi (?:am|'m|have|get|got|still|ran into|see)\b",
+    ),
+    "development": (
+        -1,
+        r"\b(?:patch(?:es)?|commit\w*|trunk|branch\S*|svn|jira|diff|javadoc|whitespace|indent\w*|nit|review\w*"
+        r"|comments?"
+        r"|attach\w*)\b",
+    ),
+    "test": (-1, r"\b(?:tests?|junit|test ?cases?|test[a-z]{4,}|[a-z]{3,}test)\b"),
+}
+# What counts in an account only: there the past tense tells what was done, in a discussion what somebody saw.
+ACCOUNT_POINTS: dict[str, tuple[float, str]] = {
+    "told": (
+        1,
+        r"\b(?:[a-z]{2,}(?:ed|pt|lt)|was|were|had|got|came|went|took|gave|made|sent|found|told|put|let|set|ran|kept|lost"
+        r"|left|led|began|broke|chose|wrote|built|held|paid|stood|withdrew|now|since)\b",
+    ),
+    "told_first": (
+        1,
+        rf"{_OPENING}(?:{_WE} )?{_ADVERBS}[a-z]{{3,}}ed (?:the|a|an|all|both|its|his|her|their|our|this|that|\d+)\b",
+    ),
+}
+_DISCUSSION = (
+    r"\b(?:patch(?:es)?|commit\w*|trunk|branch\S*|svn|jira|diff|javadoc|junit|unit tests?|review\w*|hadoop|method"
+    r"|class|thread|null|imo|lgtm|nit)\b|(?:^|[^{])\bcode\b|\+1|\{\{|\w\(\)|\w#\w|\[~|\?(?:\s|$)|\bi(?:'(?:m|ve|ll|d))?\b"
+)
+
+_RULED_OUT_SET = PatternSet(RULED_OUT.values())
+_POINTS_SET = PatternSet(pattern for _, pattern in (*POINTS.values(), *ACCOUNT_POINTS.values()))
+_URL = Pattern(r"https?://\S+")
+_DISCUSSION_SET = PatternSet([_DISCUSSION])
+_IN_DISCUSSION = tuple(points for points, _ in POINTS.values()) + (0.0,) * len(ACCOUNT_POINTS)
+_IN_ACCOUNT = tuple(points for points, _ in (*POINTS.values(), *ACCOUNT_POINTS.values()))
+
+
+def ruled_out_as(sentence: str) -> list[str]:
+    """Names of the kinds of sentence that are never shown, of which this is one.
+
+    Examples
+    --------
+    >>> ruled_out_as("Closing as duplicate of ABC-12."), ruled_out_as("Could you attach the logs?")
+    (['state'], ['question'])
+    """
+    names = tuple(RULED_OUT)
+    return [names[number] for number in _RULED_OUT_SET.which(_lower(sentence))]
+
+
+def points(sentence: str, *, is_account: bool) -> float:
+    """What speaks for a sentence saying what was done, less what speaks against it.
+
+    Examples
+    --------
+    >>> points("Raised the memory limit of the worker", is_account=False)
+    3.0
+    >>> points("The limit might be too low", is_account=False)
+    -1.5
+    """
+    earned = _IN_ACCOUNT if is_account else _IN_DISCUSSION
+    return sum((earned[number] for number in _POINTS_SET.which(_lower(sentence))), 0.0)
+
+
+def is_discussion(text: str) -> bool:
+    """Whether a text is one voice of a discussion among developers rather than an account of what was done."""
+    return bool(_DISCUSSION_SET.which(_URL.sub(lambda _: b"", _lower(text))))
+
+
+def signals(sentence: str) -> Iterable[str]:
+    """Names of what speaks for and against a sentence, for whoever wants to know why."""
+    names = (*POINTS, *ACCOUNT_POINTS)
+    return [names[number] for number in _POINTS_SET.which(_lower(sentence))]
+
+
+def _lower(text: str) -> bytes:
+    return encode(text.lower())

@@ -1,0 +1,95 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.advice_safety import CUSTOMER, MAX_WARNINGS, destructive_commands, without_customer
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("Ran `rm -rf /var/spool/edge`, then restarted", "rm -rf /var/spool/edge"),
+        ("sudo rm -v --recursive /tmp/x", "rm -v --recursive /tmp/x"),
+        ("hdfs dfs -rm -r -skipTrash /user/old", "hdfs dfs -rm -r -skipTrash /user/old"),
+        ("hadoop fs -rmr /tmp/*", "hadoop fs -rmr /tmp/*"),
+        ("bin/hdfs namenode -format", "namenode -format"),
+        ("formatted the namenode again", "formatted the namenode"),
+        ("drop table if exists jobs;", "drop table if exists jobs"),
+        ("DROP DATABASE prod", "DROP DATABASE prod"),
+        ("TRUNCATE TABLE jobs", "TRUNCATE TABLE jobs"),
+        ("TRUNCATE jobs;", "TRUNCATE jobs"),
+        ("DELETE FROM jobs;\nSELECT 1 WHERE 1=1", "DELETE FROM jobs"),
+        ("delete from jobs;", "delete from jobs;"),
+        ("kubectl -n prod delete pvc data-0", "kubectl -n prod delete pvc data-0"),
+        ("helm uninstall edge", "helm uninstall edge"),
+        ("terraform destroy", "terraform destroy"),
+        ("docker system prune -a", "docker system prune -a"),
+        ("mkfs.ext4 /dev/md0", "mkfs.ext4 /dev/md0"),
+        ("dd if=/dev/zero of=/dev/sda bs=1M", "dd if=/dev/zero of=/dev/sda"),
+        ("git push origin main --force", "git push origin main --force"),
+        ("git reset --hard HEAD~1", "git reset --hard"),
+        ("redis-cli FLUSHALL", "FLUSHALL"),
+        ("shutdown -h now", "shutdown -h now"),
+        ("chmod -R 777 /srv", "chmod -R 777 /srv"),
+        ("aws s3 rm s3://b/p --recursive", "aws s3 rm s3://b/p --recursive"),
+        ("Remove-Item C:\\x -Recurse", "Remove-Item C:\\x -Recurse"),
+        ("curl -XDELETE http://es:9200/logs", "curl -XDELETE http://es:9200/logs"),
+        ("zkCli.sh: rmr /brokers", "rmr /brokers"),
+    ],
+)
+def test_commands_that_destroy_are_named(text: str, command: str):
+    assert destructive_commands(text) == [f"destructive command: {command}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DELETE FROM jobs WHERE id = 7;",
+        "delete from the list what you don't need",
+        "chmod 755 /srv",
+        "git push origin main",
+        "kubectl get pods, then restarted one",
+        "rm stale.lock",
+        "The form was truncated and the table dropped rows after shutdown of the farm.",
+        "terraform apply",
+        "",
+    ],
+)
+def test_what_destroys_nothing_is_no_warning(text: str):
+    assert destructive_commands(text) == []
+
+
+def test_warnings_are_few_and_each_is_given_once():
+    assert destructive_commands("rm -rf /a; rm -rf /a") == ["destructive command: rm -rf /a"]
+    many = destructive_commands("".join(f"rm -rf /{i};" for i in range(20)))
+    assert len(many) == MAX_WARNINGS
+    assert len(destructive_commands("dd of=" + "x" * 5000)[0]) <= 110
+
+
+@pytest.mark.parametrize(
+    ("text", "customer", "expected"),
+    [
+        ("Saltmarsh replayed it", "Saltmarsh Energy", "<CUSTOMER> replayed it"),
+        ("saltmarsh energy replayed it", "Saltmarsh Energy", "<CUSTOMER> replayed it"),
+        ("Saltmarsh-Energy's queue", "Saltmarsh Energy", "<CUSTOMER>'s queue"),
+        ("SALTMARSH tenant", "Saltmarsh Energy", "<CUSTOMER> tenant"),
+        ("Energy use fell on the marsh", "Saltmarsh Energy", "Energy use fell on the marsh"),
+        ("a tinder box in Lane 4", "Tinder Lane Florists", "a tinder box in <CUSTOMER> 4"),
+        ("acme and Acme, not acmeist", "acme-corp", "<CUSTOMER> and <CUSTOMER>, not acmeist"),
+        ("it broke; IT fixed it", "IT", "it broke; <CUSTOMER> fixed it"),
+        ("Ünal Öl rief an", "Ünal Öl", "<CUSTOMER> rief an"),
+        ("nothing", None, "nothing"),
+        ("--", "--", "--"),
+    ],
+)
+def test_the_name_of_another_customer_is_masked(text: str, customer: str | None, expected: str):
+    assert without_customer(text, customer, "Dunmore Rail") == expected
+    assert without_customer(text, customer, None) == expected
+    assert without_customer(text, customer, customer) == text
+
+
+@given(st.text(), st.text(), st.none() | st.text())
+def test_no_text_or_name_raises(text: str, customer: str, asking: str | None):
+    destructive_commands(text)
+    shown = without_customer(text, customer, asking)
+    assert shown == text or CUSTOMER in shown
