@@ -208,6 +208,7 @@ def sso_runbook() -> Runbook:
         tags=(),
         links=(),
         sections=(
+            RunbookSection("Symptoms", "Nobody can log in with SSO: the SAML assertion is rejected.", "symptoms"),
             RunbookSection("Check the certificate", "Compare the SAML signing certificate with the metadata.", "check"),
         ),
     )
