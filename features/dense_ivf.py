@@ -45,7 +45,7 @@ POSITIONS_FILE = "vectors.npy"
 _MOST_GROWN = 1.4  # as many times the lists that it has would suit the number of vectors: time to train again
 
 _MOST_PROBES = 160  # lists that a search without a filter looks at,
-_MOST_SCANNED = 200_000  # as long as they hold no more vectors than these
+_MOST_SCANNED = 80_000  # as long as they hold no more vectors than these
 _FARTHER = 0.3  # power of one over the share that a filter keeps, by which lists are looked at as far out
 _SPARE: dict[Kind, int] = {"ivf-sq8": 50, "ivf-sq4": 300}  # as many more than k are compared by their vectors
 _ROW_COST = 30  # reading and comparing a vector on disk costs as much as looking up so many ids in lists
