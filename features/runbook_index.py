@@ -175,10 +175,7 @@ class RunbookIndex:
             return RunbookScores(lexical, lexical, lexical, np.empty(0, dtype=np.int64))
         cosines = (self._vectors @ query.vectors.T).astype(np.float64)
         dense = np.maximum.reduceat(cosines, self._first).mean(axis=1)
-        ends = [*self._first[1:], len(cosines)]
-        both = cosines.sum(axis=1)
-        best = np.array([np.argmax(both[a:b]) for a, b in zip(self._first, ends, strict=True)])
-        return RunbookScores(lexical, dense, lexical + dense, best)
+        return RunbookScores(lexical, dense, lexical + dense, _best_of_each(cosines.sum(axis=1), self._first))
 
     def search(self, query: RunbookQuery, known: KnownLinks | None = None, *, limit: int = 3) -> list[RunbookHit]:
         """Find the runbooks to follow, best first; none where none is relevant."""
@@ -222,7 +219,7 @@ class RunbookIndex:
 
     def _shared_words(self, item: _Item, text: ModelText) -> list[str]:
         """The most telling words that a ticket and a runbook share, as the runbook writes them."""
-        forms = surface_forms("\n".join(item.texts))
+        forms = item.forms
         # Numbers and the shortest words say little by themselves.
         shared = [term for term in surface_forms(text.text) if term in forms and _NAMEABLE.search(forms[term])]
         hashes = term_hashes(shared)
@@ -235,12 +232,13 @@ class RunbookIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Item:
-    """A runbook with what is indexed of it: sections that have text, and the terms of all of it."""
+    """A runbook with what is indexed of it: sections that have text, the terms of all of it, and how it writes them."""
 
     runbook: Runbook
     sections: tuple[RunbookSection, ...]
     texts: tuple[str, ...]
     terms: DocumentTerms
+    forms: Mapping[str, str]
 
     @classmethod
     def of(cls, runbook: Runbook, *, use_titles: bool) -> _Item:
@@ -260,6 +258,7 @@ class _Item:
             tuple(section for section, _ in with_text),
             texts,
             document_terms("", "\n".join([*texts, *only_headings, *labels])),
+            surface_forms("\n".join(texts)),
         )
 
 
@@ -277,3 +276,12 @@ def _embed(texts: Sequence[str], encoder: Encoder, store: VectorStore | None) ->
             store.put_vectors(made)
         known |= made
     return np.array([known[key] for key in keys], dtype=np.float32).reshape(len(keys), encoder.dimension)
+
+
+def _best_of_each(values: Scores, first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Place of the largest value in each stretch of values, the first of equals; ``first`` is where each begins."""
+    sizes = np.diff([*first.tolist(), len(values)])
+    is_best = values == np.repeat(np.maximum.reduceat(values, first), sizes)
+    best = np.flatnonzero(is_best)
+    _, firsts = np.unique(np.repeat(np.arange(len(first)), sizes)[best], return_index=True)
+    return np.asarray(best[firsts] - first, dtype=np.int64)

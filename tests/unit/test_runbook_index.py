@@ -184,3 +184,21 @@ def test_only_new_sections_are_encoded(tmp_path: Path):
     query = asked("certificate")
     np.testing.assert_allclose(second.scores(query).dense[:2], first.scores(query).dense)
     history.close()
+
+
+def test_the_best_section_of_each_runbook_is_the_nearest_to_text_and_subject_together():
+    rng = np.random.default_rng(0)
+    words = ["certificate", "export", "queue", "invoice", "metadata", "login", "report", "usage"]
+    runbooks = [
+        Runbook(f"r{n}", f"title {n}", sections=tuple(
+            RunbookSection(f"h{k}", " ".join(rng.choice(words, 4))) for k in range(int(rng.integers(1, 6)))
+        ))
+        for n in range(20)
+    ]  # fmt: skip
+    query = asked("export report", "the queue of the invoice export is full")
+
+    found = RunbookIndex.build(runbooks, ENCODER).scores(query).best_section
+
+    for runbook, best in zip(runbooks, found.tolist(), strict=True):
+        texts = [f"{runbook.title}\n{section.heading}\n{section.text}" for section in runbook.sections]
+        assert best == int(np.argmax((ENCODER.encode(texts) @ query.vectors.T).sum(axis=1)))
