@@ -10,7 +10,6 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from features.case_entries import CaseEntry
 from features.case_filter import CaseFilter
-from features.case_search import POOL, Candidate, CaseQuery, Scope, find_candidates
+from features.case_search import Candidate, CaseQuery, Scope, find_candidates
 from features.dense import DenseLimits, Ids, Vectors
 from features.dense_kinds import has_right_kind, is_worn
 from features.encoder import Encoder
@@ -281,15 +280,6 @@ class CaseIndex:
         self._check(vector)
         with self._lock.read():
             return Scope.of(self._parts.entries, where).nearest(self._parts.dense, vector, k)
-
-    def hidden_count(self, vector: Vectors, where: CaseFilter, *, min_cosine: float, k: int = POOL) -> int:
-        """Count cases that only ``where.access_groups`` keeps out, among the k nearest, at least this near."""
-        self._check(vector)
-        with self._lock.read():
-            parts = self._parts
-            rows, cosines = Scope.of(parts.entries, replace(where, access_groups=None)).nearest(parts.dense, vector, k)
-            is_seen = parts.entries.mask(where)[parts.entries.slots(rows)]
-        return int(np.sum(~is_seen & (cosines >= min_cosine)))
 
     def entry(self, row_id: int) -> CaseEntry | None:
         """What the index knows of a case; None where it has none of that row."""

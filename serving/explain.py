@@ -103,7 +103,8 @@ class _Explainer:
         groups, entries = self.around.groups, self.around.near.entries
         # Where no case has a severity, none voted. Which tickets a record is made of is not kept: to whom some are
         # hidden, none is told of.
-        votes = any(entry.severity for entry in entries) and all(may_see(entry, groups) for entry in entries)
+        are_seen = all(may_see(entry.access_group, groups) for entry in entries)
+        votes = are_seen and any(entry.severity for entry in entries)
         return Told(votes=votes, records=groups is None)
 
 

@@ -33,6 +33,6 @@ def labelled_cases(
     shown = [
         f"case {entry.id} ({model.classes[code]}, cosine {cosine:.2f})"
         for entry, code, cosine in zip(near.entries, codes, near.cosines.tolist(), strict=True)
-        if code in classes and may_see(entry, groups)
+        if code in classes and may_see(entry.access_group, groups)
     ]
     return shown[:MAX_CASES]

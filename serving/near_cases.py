@@ -60,6 +60,6 @@ def _is_labelled(entry: CaseEntry) -> bool:
     return entry.category is not None or entry.severity is not None or bool(entry.targets)
 
 
-def may_see(entry: CaseEntry, groups: frozenset[str] | None) -> bool:
-    """Whether a caller of these access groups may see a case; None sees everything."""
-    return groups is None or entry.access_group is None or entry.access_group in groups
+def may_see(access_group: str | None, groups: frozenset[str] | None) -> bool:
+    """Whether a caller of these access groups may see a case of a group; None sees everything."""
+    return groups is None or access_group is None or access_group in groups

@@ -135,20 +135,14 @@ class Suggester:
         now = _created(example.ticket)
         wanted = self._as_stored(query.filter)
         visible = replace(wanted, exclude_ids=wanted.exclude_ids | _own_id(example.ticket))
-        shown = self._shown(example, visible, now)
-        permitted, n_hidden = shown, 0
-        if query.access_groups is not None:
-            n_hidden = sum(not may_see(case.entry, query.access_groups) for case in shown)
-            if n_hidden:
-                # Searched again, so that what is hidden does not take the place of what may be seen.
-                permitted = self._shown(example, replace(visible, access_groups=query.access_groups), now)
+        permitted, n_hidden = self._permitted(example, visible, query.access_groups, now)
         near = self._near(example)
         prediction = self._predict(example, near)
         if query.explain:
             around = self._surroundings(example, near, query.access_groups)
             prediction = explained(self.triage, example, prediction, around)
         listed = self._listing.list(example.ticket, permitted, n_resolved=max(query.top_k, _VOTING_CASES))
-        cases = self._read_cases([group.shown.row_id for group in (*listed.resolved, *listed.open)])
+        cases = self._read([group.shown.row_id for group in (*listed.resolved, *listed.open)], query.access_groups)
         found = [group for group in listed.resolved if group.shown.row_id in cases]
         # A shared form is no reason.
         terms = self.index.terms([group.shown.row_id for group in found[: query.top_k]])
@@ -236,6 +230,22 @@ class Suggester:
             access_group=ticket.access_group,
             category=category,
         )
+
+    def _permitted(
+        self, example: Example, visible: CaseFilter, groups: frozenset[str] | None, now: float
+    ) -> tuple[list[RankedCase], int]:
+        """What is relevant and may be seen, and how many relevant cases may not."""
+        shown = self._shown(example, visible, now)
+        if groups is None:
+            return shown, 0
+        n_hidden = sum(not may_see(case.entry.access_group, groups) for case in shown)
+        # Ranked by itself, so that what is hidden neither takes a place nor moves what may be seen.
+        return self._shown(example, replace(visible, access_groups=groups), now), n_hidden
+
+    def _read(self, row_ids: Sequence[int], groups: frozenset[str] | None) -> Mapping[int, StoredCase]:
+        """Read cases from the history. The index may be a moment behind it: the group that a case has now counts."""
+        read = self._read_cases(row_ids)
+        return {row: each for row, each in read.items() if may_see(each.case.ticket.access_group, groups)}
 
     def _shown(self, example: Example, visible: CaseFilter, now: float) -> list[RankedCase]:
         return [case for case in self.rank(example, visible, now=now) if self.ranker.tier(case.relevance)]

@@ -72,8 +72,9 @@ class VerdictReader:
         with self.history.reading() as connection:
             said = [(names[row], (names[row][0], to_id)) for row, to_id in _denials(connection, list(names))]
             if ticket_id is not None:
-                wrong = _called_wrong(connection, self.system, ticket_id, "case")
-                said += [(own, (self.system, case_id)) for case_id in wrong]
+                wrong = set(_called_wrong(connection, self.system, ticket_id, "case"))
+                # An answer does not say of which system a case is: rather one too many is left out than one too few.
+                said += [(own, name) for name in rows if name[1] in wrong]
         return Verdicts(
             pairs=frozenset(frozenset((rows[a], rows[b])) for a, b in said if {a, b} <= rows.keys()),
             not_this=frozenset(rows[name] for pair in said if own in pair for name in pair if name in rows),

@@ -1,7 +1,7 @@
 """Learn a ranker from linked tickets: a conditional logistic regression over the signals, calibrated, with its tiers.
 
 The weights that ship are learned on all links. What a score is worth as a probability, and from which probability a
-case is shown, is learned on scores that weights of earlier links alone gave to later tickets (Platt, 1999), tickets
+case is shown, is learned on scores that weights of other tickets' links gave to each (Platt, 1999), in folds, tickets
 without a link among them, in the proportion that the history has.
 """
 
@@ -188,8 +188,8 @@ def calibrated(weights: Floats, groups: Sequence[RankingGroup], params: Training
 
 def _with_tiers(weights: Floats, shown: _Shown, params: TrainingParams) -> Ranker:
     slope, intercept = fit_platt(shown.scores, shown.is_match, shown.stands_for)
-    # A slope of zero would rank all alike; the order is still worth showing.
-    slope = slope if slope > 0 else 1.0
+    if slope <= 0:  # it would rank all alike; the order is still worth showing, and the mean stays the share seen
+        slope, intercept = 1.0, intercept - float(np.average(shown.scores, weights=shown.stands_for))
     tiers = threshold_for_share(shown.best_of_unlinked, params.possible_for_unlinked), _strong_score(shown, params)
     possible, strong = sigmoid(np.array(tiers) * slope + intercept).tolist()
     possible = possible or _POSSIBLE_RELEVANCE
