@@ -78,8 +78,10 @@ class RunbookState:
     ----------
     followed : int
         Tickets that link to it, name it, or had it accepted.
-    suggested, accepted, refused : int
-        Times.
+    suggested : int
+        Answers that it stood in.
+    accepted, refused : int
+        Tickets.
     reopened, held : int
         Of the followed tickets: those whose fix did not hold, and those whose did.
     last_reviewed : date or None
@@ -99,6 +101,11 @@ class RunbookState:
     held: int
     last_reviewed: date | None
     stake: Stake
+
+    @property
+    def share_reopened(self) -> float:
+        """Of the followed tickets that say whether the fix held; 0 where none does."""
+        return self.reopened / max(1, self.reopened + self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,7 @@ def runbook_report(
         review_days=review_days,
         gaps=tuple(gaps),
         unused=tuple(sorted(unused, key=lambda s: (-s.refused, -s.suggested, s.id))),
-        failing=tuple(sorted(failing, key=lambda s: (-s.reopened, -s.reopened / s.followed, s.id))),
+        failing=tuple(sorted(failing, key=lambda s: (-s.reopened, -s.share_reopened, s.id))),
         outdated=tuple(sorted(outdated, key=lambda s: _cost(s.stake))),
     )
 

@@ -18,7 +18,7 @@ from features.runbook_query import RunbookQuery
 from features.schema import journal_suggestions
 from features.text import ModelText, model_text
 from features.vectors import embed_cases
-from serving.case_feedback import runbook_feedback
+from serving.case_feedback import by_row, runbook_feedback
 from serving.runbook_answers import linked_runbooks
 
 # A ticket counts for a runbook that it does not link to where that is as likely as not the one to follow.
@@ -59,8 +59,10 @@ class RunbookUse:
     vectors : ndarray of float32, shape (n, dimension)
     since, until : datetime
         Creation times of the span, in UTC.
-    suggested, accepted, refused : mapping of str to int
-        For each runbook, how often it was.
+    suggested : mapping of str to int
+        For each runbook, how often it stood in an answer.
+    accepted, refused : mapping of str to int
+        For each runbook, the tickets that it was accepted or refused for.
     """
 
     tickets: Sequence[RunbookTicket]
@@ -95,7 +97,8 @@ def runbook_use(
     chosen = [case for case in cases if (at := case.case.ticket.created_at) and at >= oldest]
     since = max(oldest, min(at for case in chosen if (at := case.case.ticket.created_at)))
     accepted, refused = (runbook_feedback(history, kind) for kind in ("accepted", "wrong"))
-    said = _Said(frozenset(accepted), frozenset(refused))
+    said = _Said(by_row(accepted), by_row(refused))
+    rows = {case.row_id for case in chosen}
     vectors = embed_cases(history, encoder, chosen)
     tickets = []
     for number, (case, vector) in enumerate(zip(chosen, vectors, strict=True), 1):
@@ -107,17 +110,17 @@ def runbook_use(
         since=since,
         until=until,
         suggested=_suggested(history, since),
-        accepted=Counter(name for _, name in accepted),
-        refused=Counter(name for _, name in refused),
+        accepted=Counter(name for row, name in accepted if row in rows),
+        refused=Counter(name for row, name in refused if row in rows),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """Rows of tickets with the runbooks that somebody accepted or refused for them."""
+    """By row of the ticket, the runbooks that somebody accepted or refused for it."""
 
-    accepted: frozenset[tuple[int, str]]
-    refused: frozenset[tuple[int, str]]
+    accepted: Mapping[int, frozenset[str]]
+    refused: Mapping[int, frozenset[str]]
 
 
 def _ticket(
@@ -125,8 +128,7 @@ def _ticket(
 ) -> RunbookTicket:
     text = model_text(stored.case.ticket)
     row = stored.row_id
-    accepted = {name for name in index.ids if (row, name) in said.accepted}
-    refused = {name for name in index.ids if (row, name) in said.refused}
+    accepted, refused = said.accepted.get(row, frozenset()), said.refused.get(row, frozenset())
     followed = (linked_runbooks(stored.case, index.names) | accepted) - refused
     best = None
     if not followed:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 _BLOCK = 2_048
 _SAMPLE = 1_000
+_COPY = 0.999
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,38 +68,41 @@ def usual_nearness(vectors: NDArray[np.float32]) -> float:
     """Median cosine of a ticket to the one nearest to it, among up to 1,000 spread evenly; 1 where there are not two.
 
     Tickets as near to each other are about the same thing in a history whose wording varies as much; that cosine is
-    0.52 in ``data_samples/`` and 0.70 in the public Jira tickets.
+    0.52 in ``data_samples/`` and 0.70 in the public Jira tickets. Copies say nothing of wording and are not looked at.
     """
     if len(vectors) < 2:
         return 1.0
     sample = np.linspace(0, len(vectors) - 1, min(len(vectors), _SAMPLE)).astype(np.int64)
     cosines = vectors[sample] @ vectors.T
-    cosines[np.arange(len(sample)), sample] = -1.0
-    return float(np.median(cosines.max(axis=1)))
+    cosines[cosines > _COPY] = -1.0
+    nearest = cosines.max(axis=1)
+    return float(np.median(nearest[nearest > -1.0])) if (nearest > -1.0).any() else _COPY
 
 
 def _topics(vectors: NDArray[np.float32], min_cosine: float, min_size: int) -> Iterator[Topic]:
-    near = _neighbours(vectors, min_cosine)
-    order = sorted(range(len(near)), key=lambda number: (-len(near[number]), number))
-    is_free = np.ones(len(near), dtype=np.bool_)
-    for centre in order:
+    n_near = _count_near(vectors, min_cosine)
+    is_free = np.ones(len(vectors), dtype=np.bool_)
+    for centre in np.lexsort((np.arange(len(vectors)), -n_near)).tolist():
         # Later ones have no more neighbours than this one.
-        if len(near[centre]) < min_size:
+        if n_near[centre] < min_size:
             break
-        members = near[centre][is_free[near[centre]]] if is_free[centre] else near[centre][:0]
-        if len(members) >= min_size:
-            is_free[members] = False
-            yield Topic(centre, members)
+        if is_free[centre]:
+            members = _near(vectors, np.flatnonzero(is_free), centre, min_cosine)
+            if len(members) >= min_size:
+                is_free[members] = False
+                yield Topic(centre, members)
 
 
-def _neighbours(vectors: NDArray[np.float32], min_cosine: float) -> list[NDArray[np.int64]]:
-    """For each ticket those within reach, itself first, then by falling cosine."""
-    found = []
-    for start in range(0, len(vectors), _BLOCK):
-        block = vectors[start : start + _BLOCK]
-        cosines = block @ vectors.T
-        cosines[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
-        for row in cosines:
-            near = np.flatnonzero(row >= min_cosine)
-            found.append(near[np.argsort(-row[near], kind="stable")])
-    return found
+def _count_near(vectors: NDArray[np.float32], min_cosine: float) -> NDArray[np.int64]:
+    """Number of tickets within reach of each, itself included."""
+    blocks = (vectors[start : start + _BLOCK] for start in range(0, len(vectors), _BLOCK))
+    counts = [np.count_nonzero(block @ vectors.T >= min_cosine, axis=1) for block in blocks]
+    return np.concatenate(counts) if counts else np.empty(0, dtype=np.int64)
+
+
+def _near(vectors: NDArray[np.float32], among: NDArray[np.int64], centre: int, min_cosine: float) -> NDArray[np.int64]:
+    """Those of some tickets within reach of a centre: itself first, then by falling cosine."""
+    cosines = vectors[among] @ vectors[centre]
+    cosines[among == centre] = np.inf
+    near = np.flatnonzero(cosines >= min_cosine)
+    return among[near[np.argsort(-cosines[near], kind="stable")]]

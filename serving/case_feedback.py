@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from sqlalchemy import select
@@ -66,3 +68,11 @@ def runbook_feedback(history: History, kind: Literal["accepted", "wrong"]) -> li
     )
     with history.reading() as connection:
         return [(row.row_id, row.ref_id) for row in connection.execute(statement)]
+
+
+def by_row(pairs: Iterable[tuple[int, str]]) -> Mapping[int, frozenset[str]]:
+    """Ids of the runbooks of each ticket's row."""
+    found: defaultdict[int, set[str]] = defaultdict(set)
+    for row, runbook in pairs:
+        found[row].add(runbook)
+    return {row: frozenset(runbooks) for row, runbooks in found.items()}

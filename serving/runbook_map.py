@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,10 @@ class RunbookMap:
     product: Counts = field(default_factory=dict)
     category_weight: float = 0.0
     product_weight: float = 0.0
+    _totals: tuple[Mapping[str, int], Mapping[str, int]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_totals", (totals_of(self.category), totals_of(self.product)))
 
     def log_odds(
         self, ids: Sequence[str], *, category: str | None, confidence: float, product: str | None
@@ -49,9 +54,10 @@ class RunbookMap:
         """
         found = np.zeros(len(ids))
         if self.category_weight and category is not None:
-            found += self.category_weight * confidence * lift(self.category, category, ids)
+            own = self.category.get(category, {})
+            found += self.category_weight * confidence * own_lift(own, self._totals[0], ids)
         if self.product_weight and product is not None:
-            found += self.product_weight * lift(self.product, product, ids)
+            found += self.product_weight * own_lift(self.product.get(product, {}), self._totals[1], ids)
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -85,11 +91,19 @@ def lift(counts: Counts, label: str, ids: Sequence[str]) -> NDArray[np.float64]:
     >>> lift(counts, "Login", ["saml", "billing", "new"]).round(2).tolist()
     [0.51, -0.79, 0.0]
     """
-    totals: dict[str, int] = {}
+    return own_lift(counts.get(label, {}), totals_of(counts), ids)
+
+
+def totals_of(counts: Counts) -> Mapping[str, int]:
+    """Links of each runbook over all labels."""
+    totals: Counter[str] = Counter()
     for of_label in counts.values():
-        for name, n in of_label.items():
-            totals[name] = totals.get(name, 0) + n
-    own = counts.get(label, {})
+        totals.update(of_label)
+    return totals
+
+
+def own_lift(own: Mapping[str, int], totals: Mapping[str, int], ids: Sequence[str]) -> NDArray[np.float64]:
+    """As :func:`lift`, of a label's own links and those of all."""
     n_own, n_all = sum(own.values()), sum(totals.values())
     result = np.zeros(len(ids))
     for number, name in enumerate(ids):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,9 +15,10 @@ from evaluation.retrieval import RetrievalFigures, rank_of_best_hit, retrieval_f
 from features.encoder import Encoder
 from features.feature_space import Example
 from features.history import History
+from features.lexical import MIN_DOCUMENTS
 from features.runbook_index import LOGITS_PER_SCORE, RunbookIndex, RunbookScores
 from features.runbook_query import RunbookQuery
-from serving.case_feedback import runbook_feedback
+from serving.case_feedback import by_row, runbook_feedback
 from serving.runbook_answers import linked_runbooks
 from serving.runbook_map import RunbookMap, lift
 from training.data import TrainingData
@@ -69,6 +70,7 @@ class LinkedTicket:
     category: str | None
     confidence: float
     product: str | None
+    customer: str | None
     created_at: datetime | None
 
 
@@ -115,17 +117,17 @@ def fit_runbook_map(tickets: Sequence[LinkedTicket], ids: Sequence[str]) -> Runb
     """Count links by category and product, and weigh them beside the text's logits.
 
     The weights have the least log-loss of the linked runbooks among all (a softmax), each ticket scored by the counts
-    of the others, with a unit normal prior; with fewer than 20 tickets they are 0.
+    of the others, with a unit normal prior; with fewer than 20 tickets nothing is learned.
 
     Parameters
     ----------
     ids : sequence of str
         Of the runbooks, in the order of the tickets' scores.
     """
-    category = _counts(((ticket.category, ticket.is_linked) for ticket in tickets), ids)
-    product = _counts(((ticket.product, ticket.is_linked) for ticket in tickets), ids)
     if len(tickets) < _MIN_TICKETS:
-        return RunbookMap(category, product)
+        return RunbookMap()
+    category = _counts([(ticket.category, ticket) for ticket in tickets], ids)
+    product = _counts([(ticket.product, ticket) for ticket in tickets], ids)
     lifts = np.stack(
         [
             [_own_lift(category, ticket.category, ticket.is_linked, ids) for ticket in tickets],
@@ -145,7 +147,7 @@ def _linked_tickets(
     data: TrainingData, history: History, index: RunbookIndex, encoder: Encoder
 ) -> list[tuple[LinkedTicket, int]]:
     """Tickets with a known runbook, each with its row in the history."""
-    accepted, refused = (_by_row(runbook_feedback(history, kind)) for kind in ("accepted", "wrong"))
+    accepted, refused = (by_row(runbook_feedback(history, kind)) for kind in ("accepted", "wrong"))
     found = []
     for number, stored in enumerate(data.cases):
         names = linked_runbooks(stored.case, index.names) | accepted.get(stored.row_id, frozenset())
@@ -158,6 +160,7 @@ def _linked_tickets(
                 category=data.rows.categories[number],
                 confidence=1.0,
                 product=stored.case.ticket.product,
+                customer=stored.case.ticket.customer,
                 created_at=stored.case.ticket.created_at,
             )
             found.append((ticket, stored.row_id))
@@ -168,29 +171,30 @@ def _scores(index: RunbookIndex, encoder: Encoder, example: Example) -> RunbookS
     return index.scores(RunbookQuery.of(example.text, example.vector, encoder))
 
 
-def _by_row(pairs: Iterable[tuple[int, str]]) -> Mapping[int, frozenset[str]]:
-    found: defaultdict[int, set[str]] = defaultdict(set)
-    for row, runbook in pairs:
-        found[row].add(runbook)
-    return {row: frozenset(runbooks) for row, runbooks in found.items()}
-
-
-def _counts(
-    labelled: Iterable[tuple[str | None, NDArray[np.bool_]]], ids: Sequence[str]
-) -> Mapping[str, Mapping[str, int]]:
-    counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for label, is_linked in labelled:
+def _counts(labelled: Sequence[tuple[str | None, LinkedTicket]], ids: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+    """Links of each label that a release may keep: of three tickets, and of two customers where any is known."""
+    of_label: defaultdict[str, list[LinkedTicket]] = defaultdict(list)
+    for label, ticket in labelled:
         if label is not None:
-            for number in np.flatnonzero(is_linked).tolist():
-                counts[label][ids[number]] += 1
-    return {label: dict(of_label) for label, of_label in sorted(counts.items())}
+            of_label[label].append(ticket)
+    are_known = any(ticket.customer is not None for _, ticket in labelled)
+    return {
+        label: _links(tickets, ids)
+        for label, tickets in sorted(of_label.items())
+        if len(tickets) >= MIN_DOCUMENTS and (not are_known or len({ticket.customer for ticket in tickets}) > 1)
+    }
+
+
+def _links(tickets: Iterable[LinkedTicket], ids: Sequence[str]) -> Mapping[str, int]:
+    numbers = (number for ticket in tickets for number in np.flatnonzero(ticket.is_linked).tolist())
+    return dict(Counter(ids[number] for number in numbers))
 
 
 def _own_lift(
     counts: Mapping[str, Mapping[str, int]], label: str | None, is_linked: NDArray[np.bool_], ids: Sequence[str]
 ) -> Floats:
     """Lift of a ticket's label by the links of the other tickets."""
-    if label is None:
+    if label is None or label not in counts:
         return np.zeros(len(ids))
     own = dict(counts[label])
     for number in np.flatnonzero(is_linked).tolist():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,11 +28,13 @@ SAML = Runbook(
 BILLING = Runbook("billing", "Billing", sections=(RunbookSection("", "invoice"),))
 
 
-def linked(category: str | None, runbook: str, *, product: str | None = None) -> LinkedTicket:
+def linked(
+    category: str | None, runbook: str, *, product: str | None = None, customer: str | None = None
+) -> LinkedTicket:
     """A ticket whose text says nothing of any runbook."""
     nothing = np.zeros(3)
     scores = RunbookScores(nothing, nothing, nothing, np.zeros(3, dtype=np.int64))
-    return LinkedTicket(scores, np.array([name == runbook for name in IDS]), category, 1.0, product, FIRST)
+    return LinkedTicket(scores, np.array([name == runbook for name in IDS]), category, 1.0, product, customer, FIRST)
 
 
 def test_categories_that_always_need_the_same_runbook_teach_it():
@@ -59,12 +62,19 @@ def test_links_that_do_not_follow_the_category_weigh_nothing():
     assert fit_runbook_map(tickets, IDS).category_weight < 0.2
 
 
-def test_few_links_are_counted_but_weigh_nothing():
-    learned = fit_runbook_map([linked("Login", "saml", product="portal")] * 19, IDS)
+def test_nothing_is_learned_from_few_links():
+    assert fit_runbook_map([linked("Login", "saml", product="portal")] * 19, IDS) == RunbookMap()
 
-    assert (learned.category_weight, learned.product_weight) == (0.0, 0.0)
-    assert learned.product == {"portal": {"saml": 19}}
-    assert not learned.log_odds(IDS, category="Login", confidence=1.0, product="portal").any()
+
+def test_a_label_of_few_tickets_or_of_one_customer_stays_out_of_the_release():
+    tickets = [linked("Login", "saml", product="portal", customer=f"C{number}") for number in range(20)]
+    rare = [linked("Login", "saml", product="Project Halcyon", customer=name) for name in ("C1", "C2")]
+    private = [linked("Merger", "billing", product="vault", customer="C1")] * 9
+
+    learned = fit_runbook_map([*tickets, *rare, *private], IDS)
+
+    assert learned.product == {"portal": {"saml": 20}}
+    assert learned.category == {"Login": {"saml": 22}}
 
 
 def test_a_map_survives_a_release():
@@ -84,6 +94,9 @@ def test_the_lift_of_an_unknown_label_is_nothing():
         ("Followed SAML Login Failures, step 3", {"saml"}),
         ("see https://wiki.example/saml#step-3", {"saml"}),
         ("see https://wiki.example/saml-old", set()),
+        ("see https://wiki.example/saml/rotate", set()),
+        ("see https://wiki.example/saml. It helped", {"saml"}),
+        ("see https://wiki.example/saml/#step-3", {"saml"}),
         ("xSAML login failures", set()),
         ("Billing is done by another team", set()),
         ("", set()),
@@ -104,6 +117,14 @@ def test_a_case_links_by_id_by_address_or_by_name():
     assert linked_runbooks(Case(ticket=Ticket(id="1", subject="x", messages=(asked,))), names) == set()
     resolved = Case(ticket=Ticket(id="1", subject="x"), outcome=Outcome(resolution="Followed 'SAML login failures'."))
     assert followed([(0.9, resolved), (0.4, resolved)], names) == {"saml": [0.9, 0.4]}
+
+
+def test_what_two_runbooks_are_called_names_neither():
+    twin = replace(SAML, id="saml-2", url="https://wiki.example/other")
+
+    assert RunbookNames([SAML, twin]).mentioned("followed SAML login failures") == set()
+    assert RunbookNames([SAML, twin]).mentioned("see https://wiki.example/other") == {"saml-2"}
+    assert RunbookNames([SAML]).id_of("https://wiki.example/saml/#resolution") == "saml"
 
 
 def test_links_before_the_cut_teach_and_those_after_score(tmp_path: Path):

@@ -163,10 +163,18 @@ def test_topics_are_near_their_centre_and_of_one_label():
 
 
 def test_usual_nearness_is_that_of_nearest_neighbours():
-    vectors = np.array([[1, 0], [1, 0], [0.6, 0.8], [0, 1]], dtype=np.float32)
+    vectors = np.array([[1, 0], [0.6, 0.8], [0, 1]], dtype=np.float32)
 
-    assert usual_nearness(vectors) == pytest.approx(0.9)
+    assert usual_nearness(vectors) == pytest.approx(0.8)
     assert usual_nearness(vectors[:1]) == 1.0
+
+
+def test_copies_say_nothing_of_how_near_tickets_usually_are():
+    vectors = np.array([[1, 0]] * 50 + [[0.6, 0.8], [0, 1]], dtype=np.float32)
+
+    assert usual_nearness(vectors) == pytest.approx(0.6)
+    assert usual_nearness(vectors[:50]) < 1.0
+    assert [len(topic.members) for topic in topics(vectors, [None] * 52, min_cosine=0.95, min_size=3)] == [50]
 
 
 def test_words_of_fewer_than_three_texts_name_nothing():
