@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.common import json_option, print_json, settings_of, workspace_option
+from cli.common import json_option, print_json, settings_of, system_option, workspace_option
 
 
 @click.group("runbook")
@@ -22,9 +22,10 @@ def runbook_group() -> None:
     default=None,
     help="Where to write it (default: standard output).",
 )
+@system_option
 @workspace_option
 @json_option
-def draft(cluster: str, out: Path | None, workspace: Path | None, as_json: bool) -> None:
+def draft(cluster: str, out: Path | None, system: str | None, workspace: Path | None, as_json: bool) -> None:
     """Print the Markdown skeleton of a runbook for CLUSTER, to be edited by a person.
 
     CLUSTER is the id of a ticket: the one that 'precedent report runbooks' names, or any other. The skeleton holds what
@@ -32,6 +33,8 @@ def draft(cluster: str, out: Path | None, workspace: Path | None, as_json: bool)
     """
     from contextlib import closing
 
+    if out is not None and out.exists():
+        raise click.BadParameter(f"{out} exists and may have been edited; give another name.", param_hint="--out")
     from evaluation.runbook_draft import draft as skeleton
     from evaluation.topic_cases import topic_of
     from features.files import replace_file
@@ -39,7 +42,8 @@ def draft(cluster: str, out: Path | None, workspace: Path | None, as_json: bool)
 
     settings = settings_of(workspace)
     with closing(assemble(settings)) as opened:
-        topic = topic_of(cluster, opened.history, opened.suggester, opened.parts.statistics, system=settings.system)
+        system = system or settings.system
+        topic = topic_of(cluster, opened.history, opened.suggester, opened.parts.statistics, system=system)
     text = skeleton(topic.cases, topic.words)
     if as_json:
         print_json({"markdown": text, "case_ids": [case.id for case in topic.cases], "words": topic.words})
@@ -49,4 +53,4 @@ def draft(cluster: str, out: Path | None, workspace: Path | None, as_json: bool)
         return
     out.parent.mkdir(parents=True, exist_ok=True)
     replace_file(out, text.encode())
-    click.echo(f"Draft of {len(topic.cases)} cases: {out}")
+    click.echo(f"Draft of {len(topic.cases)} case{'' if len(topic.cases) == 1 else 's'}: {out}")

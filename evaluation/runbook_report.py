@@ -71,6 +71,15 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Uncovered:
+    """The tickets of a category that have no runbook; ``n_all`` counts all of its tickets, ``stake`` is of the former."""
+
+    category: str | None
+    n_all: int
+    stake: Stake
+
+
+@dataclass(frozen=True, slots=True)
 class RunbookState:
     """A runbook with what was made of it in the span.
 
@@ -117,6 +126,8 @@ class RunbookReport:
     n_covered : int
         Tickets that a runbook was followed for, or whose text calls for one.
     gaps : tuple of Gap
+    uncovered : tuple of Uncovered
+        Every category with tickets that have no runbook, in a frequent topic or not.
     unused : tuple of RunbookState
         Never followed, or only ever refused.
     failing : tuple of RunbookState
@@ -132,6 +143,7 @@ class RunbookReport:
     n_runbooks: int
     review_days: int
     gaps: tuple[Gap, ...]
+    uncovered: tuple[Uncovered, ...]
     unused: tuple[RunbookState, ...]
     failing: tuple[RunbookState, ...]
     outdated: tuple[RunbookState, ...]
@@ -179,6 +191,7 @@ def runbook_report(
         n_runbooks=len(runbooks),
         review_days=review_days,
         gaps=tuple(gaps),
+        uncovered=tuple(sorted(_uncovered(use), key=lambda each: _cost(each.stake))),
         unused=tuple(sorted(unused, key=lambda s: (-s.refused, -s.suggested, s.id))),
         failing=tuple(sorted(failing, key=lambda s: (-s.reopened, -s.share_reopened, s.id))),
         outdated=tuple(sorted(outdated, key=lambda s: _cost(s.stake))),
@@ -221,6 +234,16 @@ def _gaps(use: RunbookUse, statistics: LexicalStatistics, min_tickets: int) -> I
     reach = usual_nearness(use.vectors)
     for topic in topics(use.vectors[numbers], labels, min_cosine=reach, min_size=min_tickets):
         yield _gap(topic, tickets, statistics, use.months)
+
+
+def _uncovered(use: RunbookUse) -> Iterable[Uncovered]:
+    of_label: defaultdict[str | None, list[RunbookTicket]] = defaultdict(list)
+    for ticket in use.tickets:
+        of_label[ticket.stored.case.outcome.category].append(ticket)
+    for label, tickets in of_label.items():
+        without = [ticket for ticket in tickets if not ticket.runbooks]
+        if without:
+            yield Uncovered(label, len(tickets), stake_of(without, use.months))
 
 
 def _gap(topic: Topic, tickets: Sequence[RunbookTicket], statistics: LexicalStatistics, months: float) -> Gap:

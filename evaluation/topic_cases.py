@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from evaluation.topic_words import common_words
 from evaluation.topics import usual_nearness
 from features.case_index import CaseFilter
-from features.errors import NotFound
+from features.errors import Forbidden, NotFound
 from features.history import History
 from features.lexical import LexicalStatistics
 from features.text import model_text
@@ -22,7 +22,7 @@ _SAMPLE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class TopicCases:
-    """Resolved and open cases of a topic, the most central first, and the words that name it."""
+    """Cases of a topic that are of no access group, the most central first, and the words that name it."""
 
     cases: Sequence[Case]
     words: Sequence[str]
@@ -37,6 +37,8 @@ def topic_of(
     ------
     NotFound
         If the history holds no ticket of this id.
+    Forbidden
+        If all tickets of the topic belong to access groups.
     """
     row = suggester.index.row_of(ticket_id, system=system)
     stored = history.cases([row]).get(row) if row is not None else None
@@ -49,6 +51,11 @@ def topic_of(
     rows, cosines = suggester.index.nearest(vector, _MOST_CASES, where)
     near = [int(row) for row, cosine in zip(rows, cosines, strict=True) if cosine >= reach]
     found = history.cases(near)
-    cases = [found[row].case for row in near if row in found]
-    texts = [model_text(case.ticket).text for case in cases if case.ticket.access_group is None]
-    return TopicCases(cases, common_words(texts, statistics))
+    # What is made of a topic is read by all.
+    cases = [found[row].case for row in near if row in found and found[row].case.ticket.access_group is None]
+    if not cases:
+        raise Forbidden(
+            f"Ticket {ticket_id!r} and those like it belong to access groups, and a runbook is read by all; name "
+            "another."
+        )
+    return TopicCases(cases, common_words([model_text(case.ticket).text for case in cases], statistics))

@@ -202,3 +202,13 @@ def test_a_draft_is_a_runbook_that_can_be_imported(cases: list[Case]):
 
 def test_a_draft_of_nothing_is_still_markdown():
     assert draft([], []).startswith("---\nid: untitled\n")
+
+
+def test_categories_say_how_many_of_their_tickets_have_no_runbook(tmp_path: Path, cases: list[Case]):
+    use, history = used(tmp_path, cases, [SAML, OLD])
+    report = reported(use, [SAML, OLD])
+
+    assert [(each.category, each.stake.n, each.n_all) for each in report.uncovered] == [("Webhooks", 6, 6)]
+    page = render_runbooks(report, {}, min_tickets=5)
+    assert "Tickets without a runbook, in a frequent topic or not" in page
+    history.close()
