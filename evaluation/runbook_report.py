@@ -72,7 +72,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:
-    """The tickets of a category that have no runbook; ``n_all`` counts all of its tickets, ``stake`` is of the former."""
+    """Tickets of a category without a runbook; ``n_all`` counts all of its tickets, ``stake`` is of the former."""
 
     category: str | None
     n_all: int
