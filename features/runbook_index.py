@@ -65,7 +65,7 @@ class RunbookHit:
     section : str
         Heading of the section to start with; the title where the text has no heading of its own.
     relevance : float
-        0 to 1.
+        How likely it is the one to follow, 0 to 1.
     why : tuple of str
         Reasons, for people.
     """
@@ -195,10 +195,12 @@ class RunbookIndex:
                 relevance[number] = 0.0
         order = np.lexsort((np.arange(len(self)), -relevance))[:limit]
         least = max(MIN_RELEVANCE, _SHARE_OF_BEST * float(relevance.max(initial=0.0)))
+        chosen = order[relevance[order] >= least]
+        # A ticket needs one runbook as a rule: a further one is right as often as its share of those down to it says.
+        shown = relevance[chosen] ** 2 / np.cumsum(relevance[chosen])
         return [
-            self._hit(number, scores, float(relevance[number]), known, query.text)
-            for number in order.tolist()
-            if relevance[number] >= least
+            self._hit(number, scores, value, known, query.text)
+            for number, value in zip(chosen.tolist(), shown.tolist(), strict=True)
         ]
 
     def _hit(
