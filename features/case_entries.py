@@ -249,6 +249,16 @@ class CaseEntries:
         slots = [slot for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
         return list(map(CaseEntry, *(self._facts(name, slots) for name in CaseEntry._fields)))
 
+    def duplicates(self, row_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        """Rows that cases were linked to as duplicates, those that these were linked to, and so on; by row."""
+        found: dict[int, tuple[int, ...]] = {}
+        waiting = list(row_ids)
+        for row in waiting:  # which grows meanwhile: the given rows first, in their order
+            if row not in found and (slot := self._slot_of.get(row, -1)) >= 0:
+                found[row] = self._rows_of_duplicates(slot)
+                waiting += found[row]
+        return found
+
     def record(self, who: Who, *, at: float, own: Slots) -> NDArray[np.float64]:
         """The past record of a ticket's reporter, customer and product, without the ticket's own rows, if it has any.
 
