@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from features.case_filter import NO_TIME, CaseFilter, microseconds
 from features.growing import GrowingArray
-from features.past_record import Counted, PastRecord, Who
+from features.past_record import PastRecord, Who
 from features.past_record_columns import CountedColumns
 from features.ticket import SEVERITIES, FixOutcome, LinkType, Severity
 
@@ -31,6 +31,7 @@ _NOTHING = -1  # code of a label, severity or time that is not there
 _OUTCOMES = tuple(FixOutcome)
 _NO_TARGETS: Mapping[str, str] = {}
 _WHO = ("product", "customer", "reporter")
+_COUNTED = ("severity", "created", "resolved", "is_resolved", *_WHO)
 _LABELS = ("system", "product", "customer", "category", "access_group", "language", "reporter")
 _COLUMNS: Mapping[str, type[np.generic]] = {
     "row_id": np.int64,
@@ -171,8 +172,8 @@ class CaseEntries:
                 self._duplicate_of[slot] = targets
             if stored.case.outcome.targets:
                 self._targets[slot] = dict(stored.case.outcome.targets)
-            if (counted := self._counted(slot)) is not None:
-                self._record.add(counted)
+        for counted in self._counted(np.arange(start, self.n_slots)).each():
+            self._record.add(counted)
 
     def absorb(self, others: CaseEntries) -> None:
         """Append cases that were analysed apart, in the place of older versions; none of the others may be dead.
@@ -192,20 +193,19 @@ class CaseEntries:
         self._systems |= others._systems
         self._duplicate_of.update((start + slot, targets) for slot, targets in others._duplicate_of.items())
         self._targets.update((start + slot, targets) for slot, targets in others._targets.items())
-        for slot in range(start, start + len(rows)):
-            if (counted := self._counted(slot)) is not None:
-                self._record.add(counted)
+        for counted in self._counted(np.arange(start, self.n_slots)).each():
+            self._record.add(counted)
 
     def drop(self, row_ids: Sequence[int]) -> Slots:
         """Let the slots of rows die and forget what they held; returns them. Unknown rows are passed over."""
         slots = [slot for row in row_ids if (slot := self._slot_of.pop(row, -1)) >= 0]
+        for counted in self._counted(np.array(slots, dtype=np.int64)).each():
+            self._record.remove(counted)
         for slot in slots:
             system = self._names.label(self._columns["system"].item(slot))
             self._row_of.pop((str(system), self._ids[slot]), None)
             self._duplicate_of.pop(slot, None)
             self._targets.pop(slot, None)
-            if (counted := self._counted(slot)) is not None:
-                self._record.remove(counted)
             self._ids[slot] = ""
         for name in _LABELS:
             self._columns[name].values[slots] = _NOTHING
@@ -249,6 +249,16 @@ class CaseEntries:
         slots = [slot for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
         return list(map(CaseEntry, *(self._facts(name, slots) for name in CaseEntry._fields)))
 
+    def duplicates(self, row_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        """Rows that cases were linked to as duplicates, those that these were linked to, and so on; by row."""
+        found: dict[int, tuple[int, ...]] = {}
+        waiting = list(row_ids)
+        for row in waiting:  # which grows meanwhile: the given rows first, in their order
+            if row not in found and (slot := self._slot_of.get(row, -1)) >= 0:
+                found[row] = self._rows_of_duplicates(slot)
+                waiting += found[row]
+        return found
+
     def record(self, who: Who, *, at: float, own: Slots) -> NDArray[np.float64]:
         """The past record of a ticket's reporter, customer and product, without the ticket's own rows, if it has any.
 
@@ -257,8 +267,7 @@ class CaseEntries:
         ndarray of float64, shape (len(RECORD_NAMES),)
         """
         slots = self.slots(own)
-        held = [counted for slot in slots[slots >= 0].tolist() if (counted := self._counted(slot)) is not None]
-        return self._record.features(who, at=at, without=held)
+        return self._record.features(who, at=at, without=list(self._counted(slots[slots >= 0]).each()))
 
     def take(self, slots: Slots) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Copy slots, in their order, as the columns and the strings that :meth:`from_parts` takes.
@@ -293,7 +302,7 @@ class CaseEntries:
         systems = entries._labels("system", np.arange(len(rows)))
         entries._row_of = dict(zip(zip(systems, entries._ids, strict=True), rows, strict=True))
         entries._systems = set(systems)
-        entries._record = entries._counted_columns().record()
+        entries._record = entries._counted(np.arange(len(rows))).record()
         return entries
 
     def _facts(self, name: str, slots: list[int]) -> list[Any]:
@@ -325,28 +334,18 @@ class CaseEntries:
         rows = (self._row_of.get((system, target)) for target in targets)
         return tuple(row for row in rows if row is not None)
 
-    def _counted_columns(self) -> CountedColumns:
-        """All slots as they count in the past record; what :meth:`_counted` says of each."""
-        columns = {name: self._columns[name].values for name in ("severity", "created", "resolved", "is_resolved")}
+    def _counted(self, slots: Slots) -> CountedColumns:
+        """Slots as they count in the past record; see :meth:`features.past_record.Counted.of`."""
+        columns = {name: self._columns[name].values[slots] for name in _COUNTED}
         is_known = (columns["resolved"] != NO_TIME) | ~columns["is_resolved"]
         at = np.where(is_known, columns["resolved"], columns["created"])
         counts = (columns["severity"] != _NOTHING) & (at != NO_TIME)
-        codes = {name: self._columns[name].values[counts].astype(np.int64) for name in _WHO}
         return CountedColumns(
             level=columns["severity"][counts].astype(np.int64),
             at=np.maximum(at, columns["created"])[counts] / 1e6,
-            **codes,
+            **{name: columns[name][counts].astype(np.int64) for name in _WHO},
             labels=self._names.labels,
         )
-
-    def _counted(self, slot: int) -> Counted | None:
-        """A slot as it counts in the past record; see :meth:`features.past_record.Counted.of`."""
-        value = {name: self._columns[name].item(slot) for name in ("severity", "created", "resolved", "is_resolved")}
-        at = value["resolved"] if value["resolved"] != NO_TIME or not value["is_resolved"] else value["created"]
-        if value["severity"] == _NOTHING or at == NO_TIME:
-            return None
-        product, customer, reporter = (self._names.label(self._columns[name].item(slot)) for name in _WHO)
-        return Counted(Who(product, customer, reporter), value["severity"], _seconds(max(at, value["created"])))
 
     def _values(self, stored: StoredCase, text: ModelText) -> dict[str, int | bool]:
         ticket, outcome = stored.case.ticket, stored.case.outcome

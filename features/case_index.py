@@ -291,6 +291,14 @@ class CaseIndex:
         with self._lock.read():
             return self._parts.entries.entries(row_ids)
 
+    def duplicates(self, row_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        """Rows that cases were linked to as duplicates, those that these were linked to, and so on; by row.
+
+        No access group keeps a case out of it: it is for joining cases, and not to be shown.
+        """
+        with self._lock.read():
+            return self._parts.entries.duplicates(row_ids)
+
     def terms(self, row_ids: Sequence[int]) -> dict[int, Hashes]:
         """Hashed terms of the whole texts of cases, by row and sorted; rows that are not held are left out."""
         with self._lock.read():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.past_record import N_LEVELS, Event, Key, PastRecord, weights
+from features.past_record import N_LEVELS, Counted, Event, Key, PastRecord, Who, weights
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -44,6 +44,12 @@ class CountedColumns:
         for key, found, n_found in self._groups():
             sums[key], n[key] = found, n_found
         return PastRecord(sums, n, dict(self._events()), np.sort(self.at).tolist())
+
+    def each(self) -> Iterator[Counted]:
+        """One after another, as they count by themselves."""
+        codes = (self.product.tolist(), self.customer.tolist(), self.reporter.tolist())
+        for level, at, *who in zip(self.level.tolist(), self.at.tolist(), *codes, strict=True):
+            yield Counted(Who(*(None if code < 0 else self.labels[code] for code in who)), level, at)
 
     def _groups(self) -> Iterator[tuple[Key, Floats, int]]:
         """Each group with its sums of weights, shape (4,), and its number of tickets."""

@@ -8,7 +8,7 @@ never joined, however many links lead from one to the other.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,7 @@ def collapse(
     ranked: Sequence[RankedCase],
     resemblance: Resemblance,
     *,
+    links: Mapping[int, Sequence[int]],
     verdicts: Verdicts = NO_VERDICTS,
     failed: Collection[int] = (),
 ) -> list[CaseGroup]:
@@ -72,22 +73,26 @@ def collapse(
     ----------
     ranked : sequence of RankedCase
         Best first; each group stands where its best member stood.
+    links : mapping of int to sequence of int
+        From a duplicate's row to the rows it is a duplicate of; cases that are not ranked join others and are not
+        counted (:meth:`CaseIndex.duplicates`).
     failed : collection of int
         Rows of cases whose fix did not hold.
     """
-    joined = _Joined(ranked, verdicts)
-    for case in ranked:
-        for other in case.entry.duplicate_of:
-            joined.join(case.row_id, other)
+    joined = _Joined(verdicts)
+    for row, others in links.items():
+        for other in others:
+            joined.join(row, other)
     for first, copy in _copies_of_a_burst(ranked, resemblance):
         joined.join(first, copy)
+    left_out = {joined.root(row) for row in verdicts.not_this}
     groups: dict[int, list[RankedCase]] = {}
     for case in ranked:
         groups.setdefault(joined.root(case.row_id), []).append(case)
     return [
         CaseGroup(min(members, key=lambda case: _order(case, failed)), tuple(members))
-        for members in groups.values()
-        if verdicts.not_this.isdisjoint(case.row_id for case in members)
+        for root, members in groups.items()
+        if root not in left_out
     ]
 
 
@@ -98,9 +103,10 @@ def _order(case: RankedCase, failed: Collection[int]) -> tuple[bool, bool]:
 class _Joined:
     """Sets of rows that can be joined (union-find, so that no circle of links can harm), unless a verdict forbids."""
 
-    def __init__(self, ranked: Sequence[RankedCase], verdicts: Verdicts) -> None:
+    def __init__(self, verdicts: Verdicts) -> None:
         self._parent: dict[int, int] = {}
-        self._members = {case.row_id: [case.row_id] for case in ranked}
+        # By root, those members that a verdict names; all others can be joined freely.
+        self._judged = {row: [row] for pair in verdicts.pairs for row in pair}
         self._verdicts = verdicts
 
     def root(self, row: int) -> int:
@@ -112,10 +118,10 @@ class _Joined:
 
     def join(self, row: int, other: int) -> None:
         a, b = self.root(row), self.root(other)
-        mine, theirs = self._members.get(a, []), self._members.get(b, [])
+        mine, theirs = self._judged.get(a, []), self._judged.get(b, [])
         if a != b and not self._verdicts.deny(mine, theirs):
             self._parent[a] = b
-            self._members[b] = [*theirs, *mine]
+            self._judged[b] = [*theirs, *mine]
 
 
 def _copies_of_a_burst(ranked: Sequence[RankedCase], resemblance: Resemblance) -> list[tuple[int, int]]:

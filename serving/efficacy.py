@@ -59,7 +59,9 @@ class Setbacks:
         return any(
             self._is_same_problem(case, other)
             for other in self._ranked
-            if other.entry.customer == entry.customer and entry.resolved_at < other.entry.created_at <= end
+            if other.row_id != case.row_id  # by clocks that differ, a case can come after its own resolution
+            and other.entry.customer == entry.customer
+            and entry.resolved_at < other.entry.created_at <= end
         )
 
     def _is_superseded(self, case: RankedCase) -> bool:

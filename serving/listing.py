@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,13 +52,15 @@ class Listing:
         n_resolved : int
             How many groups of resolved cases are wanted.
         """
-        verdicts = self._read_verdicts(ticket, ranked)
+        links = self.index.duplicates([case.row_id for case in ranked])
+        verdicts = self._read_verdicts(ticket, ranked, links.keys())
         resemblance = self.index.resemblance
         setbacks = Setbacks(ranked, self.ranker, resemblance, verdicts)
         resolved, open_cases = (
             collapse(
                 [case for case in ranked if case.entry.is_resolved == is_resolved],
                 resemblance,
+                links=links,
                 verdicts=verdicts,
                 failed=setbacks.reasons,
             )
@@ -70,8 +72,9 @@ class Listing:
             setbacks,
         )
 
-    def _read_verdicts(self, ticket: Ticket, ranked: Sequence[RankedCase]) -> Verdicts:
+    def _read_verdicts(self, ticket: Ticket, ranked: Sequence[RankedCase], linked: Set[int]) -> Verdicts:
         if self.verdicts is None:
             return NO_VERDICTS
         own_row = None if ticket.id is None else self.index.row_of(ticket.id, system=self.verdicts.system)
-        return self.verdicts.read(ticket.id, own_row, [case.entry for case in ranked])
+        between = self.index.entries(list(linked - {case.row_id for case in ranked}))
+        return self.verdicts.read(ticket.id, own_row, [*(case.entry for case in ranked), *between])

@@ -77,7 +77,9 @@ class VerdictReader:
                 said += [(own, name) for name in rows if name[1] in wrong]
         return Verdicts(
             pairs=frozenset(frozenset((rows[a], rows[b])) for a, b in said if {a, b} <= rows.keys()),
-            not_this=frozenset(rows[name] for pair in said if own in pair for name in pair if name in rows),
+            not_this=frozenset(
+                rows[name] for pair in said if own in pair for name in pair if name != own and name in rows
+            ),
         )
 
     def refused_runbooks(self, ticket_id: str | None) -> frozenset[str]:

@@ -52,6 +52,34 @@ def test_duplicates_are_one_entry_that_shows_the_canonical_case(served):
     assert [found[id_]["duplicates"] for id_ in ("D-1", "D-2", "D-3") if id_ in found] == [2]
 
 
+@pytest.mark.parametrize("between", [{"status": "open"}, {"subject": "Invoice"}, {"access_group": "keepers"}])
+def test_duplicates_are_one_entry_whatever_stands_between(served, between: dict[str, str]):
+    (kind,) = between
+    words, first, middle, last = f"Axolotl tank leaks at the {kind}", f"C-1-{kind}", f"C-2-{kind}", f"C-3-{kind}"
+    store(
+        served,
+        {"id": first, "subject": words},
+        {"id": middle, "subject": words, "links": [{"type": "duplicate_of", "id": first}], **between},
+        {"id": last, "subject": f"{words} since noon", "links": [{"type": "duplicate_of", "id": middle}]},
+    )
+    answer = served.post("/v1/suggest", {"ticket": {"subject": words}, "top_k": 50}, "outsider").json()
+    found = {case["id"]: case["duplicates"] for case in answer["similar_cases"]}
+    assert found[first] == 1
+    assert not {middle, last} & found.keys()
+
+
+def test_a_duplicate_of_the_asked_ticket_is_shown_whatever_else_is_not(served):
+    words, asked = "Lemur fence hums in the rain", "asked-of-lemurs"
+    links = [{"type": "not_duplicate_of", "id": "L-2"}]
+    store(
+        served,
+        {"id": asked, "subject": words, "status": "open", "links": links},
+        {"id": "L-1", "subject": words, "links": [{"type": "duplicate_of", "id": asked}]},
+        {"id": "L-2", "subject": f"{words} and in the snow"},
+    )
+    assert {"L-1", "L-2"} & listed(served, words, asked).keys() == {"L-1"}
+
+
 def test_no_duplicate_is_remembered_against_a_link(served):
     words = "Okapi stripes are rendered sideways"
     store(

@@ -206,3 +206,14 @@ def test_to_absorb_cases_is_to_extend_by_them():
     who = Who(product="api", customer="new", reporter="ann")
     at, nobody = (NOON + timedelta(days=9)).timestamp(), np.empty(0, dtype=np.int64)
     np.testing.assert_array_equal(absorbed.record(who, at=at, own=nobody), extended.record(who, at=at, own=nobody))
+
+
+def test_duplicates_are_followed_to_the_end_of_each_chain():
+    def duplicate(row: int, *of: int, **values: object) -> StoredCase:
+        return stored(row, links=tuple(Link(LinkType.DUPLICATE_OF, f"T-{other}") for other in of), **values)
+
+    chain = [duplicate(row, row + 1) for row in range(1_000, 5_000)]  # each alert a duplicate of the one before
+    entries = held(duplicate(1, 2), duplicate(2, 3, 99), duplicate(3, 1), duplicate(4, 4), stored(5), *chain)
+    assert entries.duplicates([2, 77, 5]) == {2: (3,), 5: (), 3: (1,), 1: (2,)}
+    assert entries.duplicates([4]) == {4: (4,)}
+    assert len(entries.duplicates([1_000])) == len(chain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,12 @@ def ranked(*cases: tuple[int, tuple[int, ...]]) -> list[Ranked]:
     return [Ranked(row, Entry(links)) for row, links in cases]
 
 
+def collapsed(cases: list[Ranked], resemblance, *, between: Sequence[Ranked] = (), **more):
+    """Groups of cases, with the links of others that were not found."""
+    links = {case.row_id: case.entry.duplicate_of for case in [*cases, *between]}
+    return collapse(cases, resemblance, links=links, **more)
+
+
 def denied(*pairs: tuple[int, int]) -> Verdicts:
     return Verdicts(pairs=frozenset(map(frozenset, pairs)))
 
@@ -66,11 +73,27 @@ def shown(groups) -> list[tuple[int, int]]:
     ],
 )
 def test_duplicates_stand_where_their_best_stands(cases, expected):
-    assert shown(collapse(cases, unlike)) == expected
+    assert shown(collapsed(cases, unlike)) == expected
+
+
+@pytest.mark.parametrize(
+    ("between", "verdicts", "expected"),
+    [
+        ([(5, (2,))], denied(), [(2, 1), (3, 0)]),
+        ([(5, (6,)), (6, (2,))], denied(), [(2, 1), (3, 0)]),
+        ([(5, (6,)), (6, (5, 3))], denied(), [(3, 1), (2, 0)]),  # a circle, with a way out of it
+        ([(5, (6,)), (6, (2,))], denied((1, 2)), [(1, 0), (2, 0), (3, 0)]),
+        ([(5, (2,))], denied((5, 2)), [(1, 0), (2, 0), (3, 0)]),
+        ([(5, (2,))], Verdicts(not_this=frozenset({5})), [(3, 0)]),
+    ],
+)
+def test_a_chain_goes_on_through_what_was_not_found_and_counts_none_of_it(between, verdicts, expected):
+    cases = ranked((1, (5,)), (2, ()), (3, ()))
+    assert shown(collapsed(cases, unlike, between=ranked(*between), verdicts=verdicts)) == expected
 
 
 def test_a_case_whose_fix_failed_is_shown_for_no_other():
-    assert shown(collapse(ranked((1, ()), (3, (1,))), unlike, failed={1})) == [(3, 1)]
+    assert shown(collapsed(ranked((1, ()), (3, (1,))), unlike, failed={1})) == [(3, 1)]
 
 
 rows = st.integers(0, 20)
@@ -80,7 +103,7 @@ some_links = st.lists(st.tuples(rows, st.lists(rows, max_size=3).map(tuple)), ma
 @given(some_links, st.lists(st.tuples(rows, rows).filter(lambda pair: pair[0] != pair[1]), max_size=6))
 def test_no_case_is_lost_order_is_kept_and_verdicts_hold_whatever_the_links(links, pairs):
     cases = ranked(*{row: (row, others) for row, others in links}.values())
-    groups = collapse(cases, unlike, verdicts=denied(*pairs))
+    groups = collapsed(cases, unlike, verdicts=denied(*pairs))
     assert sorted(case.row_id for group in groups for case in group.members) == sorted(case.row_id for case in cases)
     order = [case.row_id for case in cases]
     places = [order.index(group.best.row_id) for group in groups]
@@ -92,31 +115,31 @@ def test_no_case_is_lost_order_is_kept_and_verdicts_hold_whatever_the_links(link
 
 def test_a_verdict_goes_before_links_and_words():
     cases = ranked((1, (2,)), (2, ()))
-    assert shown(collapse(cases, unlike, verdicts=denied((1, 2)))) == [(1, 0), (2, 0)]
+    assert shown(collapsed(cases, unlike, verdicts=denied((1, 2)))) == [(1, 0), (2, 0)]
     burst = [Ranked(row, Entry(created_at=0.0)) for row in (1, 2)]
-    assert shown(collapse(burst, alike({1, 2}), verdicts=denied((1, 2)))) == [(1, 0), (2, 0)]
+    assert shown(collapsed(burst, alike({1, 2}), verdicts=denied((1, 2)))) == [(1, 0), (2, 0)]
 
 
 def test_a_group_with_a_case_that_is_not_this_problem_is_left_out():
     cases = ranked((1, (2,)), (2, ()), (3, ()))
-    assert shown(collapse(cases, unlike, verdicts=Verdicts(not_this=frozenset({2})))) == [(3, 0)]
+    assert shown(collapsed(cases, unlike, verdicts=Verdicts(not_this=frozenset({2})))) == [(3, 0)]
 
 
 def test_copies_of_one_burst_are_one_entry_with_a_count():
     at = {1: 0.0, 2: 60.0, 3: BURST_SECONDS + 1, 4: 30.0, 5: math.nan}
     cases = [Ranked(row, Entry(created_at=time)) for row, time in at.items()]
-    assert shown(collapse(cases, alike({1, 2, 3, 5}))) == [(1, 1), (3, 0), (4, 0), (5, 0)]
+    assert shown(collapsed(cases, alike({1, 2, 3, 5}))) == [(1, 1), (3, 0), (4, 0), (5, 0)]
 
 
 def test_a_long_text_is_no_copy_of_a_short_one():
     cases = [Ranked(1, Entry(created_at=0.0)), Ranked(2, Entry(created_at=0.0, text_length=1_000))]
-    assert len(collapse(cases, alike({1, 2}))) == 2
+    assert len(collapsed(cases, alike({1, 2}))) == 2
 
 
 def test_the_list_is_of_different_problems():
     """Five copies from five months, and two others that are nearly as relevant."""
     cases = [Ranked(row, score=3.0 - row / 100) for row in range(5)] + [Ranked(8, score=2.5), Ranked(9, score=0.5)]
-    groups = collapse(cases, unlike)
+    groups = collapsed(cases, unlike)
     found = placed(groups, alike({0, 1, 2, 3, 4}), limit=7)
     assert [group.shown.row_id for group in found] == [0, 8, 1, 2, 3, 4, 9]
     assert [group.shown.row_id for group in placed(groups, unlike, limit=3)] == [0, 1, 2]
@@ -124,5 +147,5 @@ def test_the_list_is_of_different_problems():
 
 def test_a_fix_that_held_comes_before_one_that_did_not():
     cases = [Ranked(1, score=3.0), Ranked(2, score=2.0), Ranked(3, score=-1.0)]
-    found = placed(collapse(cases, unlike), unlike, failed={1}, limit=5)
+    found = placed(collapsed(cases, unlike), unlike, failed={1}, limit=5)
     assert [group.shown.row_id for group in found] == [2, 1, 3]

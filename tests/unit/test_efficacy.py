@@ -62,6 +62,11 @@ def setbacks(*ranked: Ranked, same_words: bool = False, verdicts: Verdicts = Ver
         (first(outcome=FixOutcome.REOPENED), later(customer="Aquarium"), {1: REOPENED}),
         (first(), later(relevance=0.5), {}),  # nothing tells that it is the same problem
         (first(), later(relevance=0.5, duplicate_of=(1,)), {1: REPEATED}),
+        (
+            first(created_at=2 * DAY),
+            later(customer="Aquarium"),
+            {},
+        ),  # it came after its own resolution, as clocks differ
     ],
 )
 def test_a_fix_did_not_hold_where_the_case_or_the_customer_came_back(case, other, expected):
