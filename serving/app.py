@@ -254,6 +254,8 @@ async def _add_feedback(_request: Request, context: Context) -> Response:
 
 def _store_feedback(context: Context) -> FeedbackAnswer:
     request = parse(FeedbackRequest, context.body)
+    if request.id is None and request.target in {"case", "runbook"}:
+        raise InvalidInput(f"The target {request.target} needs the id of what was shown; send it as id.", field="id")
     # An agent's name is personal data, and a value may hold some: both go the way that a ticket's texts go.
     try:
         masked = context.runtime.intake.prepare_ticket(Ticket(subject=request.value or "", reporter=request.by))

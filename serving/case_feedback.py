@@ -18,11 +18,11 @@ def case_feedback(history: History, kind: Literal["accepted", "wrong"]) -> list[
     Parameters
     ----------
     kind : str
-        What was said of the case; the case is one of the ticket's own system.
+        What was said of the case last; the case is one of the ticket's own system.
     """
     asked, shown = tickets.alias(), tickets.alias()
     statement = (
-        select(asked.c.row_id.label("asked"), shown.c.row_id.label("shown"))
+        select(asked.c.row_id, shown.c.row_id, journal_feedback.c.kind)
         .select_from(journal_feedback)
         .join(journal_suggestions, journal_suggestions.c.request_id == journal_feedback.c.request_id)
         .join(
@@ -33,12 +33,12 @@ def case_feedback(history: History, kind: Literal["accepted", "wrong"]) -> list[
             shown,
             (shown.c.system == journal_suggestions.c.ticket_system) & (shown.c.id == journal_feedback.c.ref_id),
         )
-        .where(journal_feedback.c.target == "case", journal_feedback.c.kind == kind, asked.c.row_id != shown.c.row_id)
-        .distinct()
-        .order_by(asked.c.row_id, shown.c.row_id)
+        .where(journal_feedback.c.target == "case", asked.c.row_id != shown.c.row_id)
+        .order_by(journal_feedback.c.id)
     )
     with history.reading() as connection:
-        return [(row.asked, row.shown) for row in connection.execute(statement)]
+        said = {(asked_row, shown_row): last for asked_row, shown_row, last in connection.execute(statement)}
+    return sorted(pair for pair, last in said.items() if last == kind)
 
 
 def runbook_feedback(history: History, kind: Literal["accepted", "wrong"]) -> list[tuple[int, str]]:
@@ -47,10 +47,10 @@ def runbook_feedback(history: History, kind: Literal["accepted", "wrong"]) -> li
     Parameters
     ----------
     kind : str
-        What was said of the runbook.
+        What was said of the runbook last.
     """
     statement = (
-        select(tickets.c.row_id, journal_feedback.c.ref_id)
+        select(tickets.c.row_id, journal_feedback.c.ref_id, journal_feedback.c.kind)
         .select_from(journal_feedback)
         .join(journal_suggestions, journal_suggestions.c.request_id == journal_feedback.c.request_id)
         .join(
@@ -58,16 +58,12 @@ def runbook_feedback(history: History, kind: Literal["accepted", "wrong"]) -> li
             (tickets.c.system == journal_suggestions.c.ticket_system)
             & (tickets.c.id == journal_suggestions.c.ticket_id),
         )
-        .where(
-            journal_feedback.c.target == "runbook",
-            journal_feedback.c.kind == kind,
-            journal_feedback.c.ref_id.is_not(None),
-        )
-        .distinct()
-        .order_by(tickets.c.row_id, journal_feedback.c.ref_id)
+        .where(journal_feedback.c.target == "runbook", journal_feedback.c.ref_id.is_not(None))
+        .order_by(journal_feedback.c.id)
     )
     with history.reading() as connection:
-        return [(row.row_id, row.ref_id) for row in connection.execute(statement)]
+        said = {(row, runbook): last for row, runbook, last in connection.execute(statement)}
+    return sorted(pair for pair, last in said.items() if last == kind)
 
 
 def by_row(pairs: Iterable[tuple[int, str]]) -> Mapping[int, frozenset[str]]:

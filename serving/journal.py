@@ -102,7 +102,7 @@ class Journal:
         return future
 
     def add_feedback(self, entry: FeedbackEntry) -> None:
-        """Keep feedback; the same feedback again is not kept twice.
+        """Keep feedback; what repeats the newest of the same request on the same thing is not kept twice.
 
         Raises
         ------
@@ -129,8 +129,12 @@ class Journal:
                     field="request_id",
                 )
             columns = journal_feedback.c
-            same = exists().where(*(columns[name].is_not_distinct_from(value) for name, value in values.items()))
-            if not connection.scalar(select(same)):
+            same_thing = [
+                columns[name].is_not_distinct_from(values[name]) for name in ("request_id", "target", "ref_id")
+            ]
+            newest = select(*(columns[name] for name in values)).where(*same_thing).order_by(columns.id.desc()).limit(1)
+            found = connection.execute(newest).one_or_none()
+            if found is None or found._mapping != values:
                 connection.execute(insert(journal_feedback).values(at=entry.at, **values))
 
     def _run(self) -> None:

@@ -104,9 +104,9 @@ def _denials(connection: Connection, row_ids: Sequence[int]) -> list[tuple[int, 
 def _called_wrong(
     connection: Connection, system: str, ticket_id: str, target: Literal["case", "runbook"]
 ) -> Sequence[str]:
-    """Ids of cases or runbooks that were suggested for a ticket and called wrong."""
+    """Ids of cases or runbooks that were suggested for a ticket and last called wrong."""
     statement = (
-        select(journal_feedback.c.ref_id)
+        select(journal_feedback.c.ref_id, journal_feedback.c.kind)
         .join_from(
             journal_feedback, journal_suggestions, journal_suggestions.c.request_id == journal_feedback.c.request_id
         )
@@ -114,8 +114,9 @@ def _called_wrong(
             journal_suggestions.c.ticket_system == system,
             journal_suggestions.c.ticket_id == ticket_id,
             journal_feedback.c.target == target,
-            journal_feedback.c.kind == "wrong",
             journal_feedback.c.ref_id.is_not(None),
         )
+        .order_by(journal_feedback.c.id)
     )
-    return connection.scalars(statement).all()
+    said = {row.ref_id: row.kind for row in connection.execute(statement)}
+    return [ref_id for ref_id, last in said.items() if last == "wrong"]

@@ -10,9 +10,10 @@ from features.errors import HistoryUnavailable, UnknownRequest
 from features.history import History
 from features.schema import journal_feedback, journal_suggestions
 from features.ticket import Case, Ticket
-from serving.case_feedback import case_feedback
+from serving.case_feedback import case_feedback, runbook_feedback
 from serving.journal import FeedbackEntry, Journal, SuggestionEntry
 from serving.schemas import Action, SeverityAnswer, SimilarCase, Suggestion, TargetAnswer
+from serving.verdicts import VerdictReader
 from training.linked import link_verdicts
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -182,6 +183,19 @@ def test_feedback_is_kept_once(history: History, journal: Journal):
         ("accepted", "case", "T-1", None, "agent"),
         ("wrong", "case", "T-1", None, "agent"),
     ]
+
+
+def test_what_was_said_last_of_a_case_or_a_runbook_counts(history: History, journal: Journal):
+    journal.record(entry(suggestion("r-1"), Ticket(id="T-0", subject="Cannot log in"))).result(timeout=10)
+    reader = VerdictReader(history, "default")
+    for kind in ("wrong", "accepted", "wrong", "accepted"):
+        journal.add_feedback(feedback("r-1", kind=kind))
+        journal.add_feedback(feedback("r-1", kind=kind, target="runbook", ref_id="saml"))
+        is_wrong = kind == "wrong"
+        assert len(case_feedback(history, "wrong")) == is_wrong
+        assert len(case_feedback(history, "accepted")) == (not is_wrong)
+        assert len(runbook_feedback(history, "accepted")) == (not is_wrong)
+        assert reader.refused_runbooks("T-0") == ({"saml"} if is_wrong else set())
 
 
 def test_feedback_for_an_unknown_request_is_refused(journal: Journal):
