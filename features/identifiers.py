@@ -19,9 +19,14 @@ _CODE = (
     r"|\b0[xX][8cC][0-9A-Fa-f]{7}\b"  # HRESULT, NTSTATUS
     r"|\bE(?:CONN|NO|ACC|PIPE|TIMED|HOST|ADDR|INVAL|PERM|EXIST|AGAIN|MFILE|BUSY|RR_)[A-Z_]*\b"  # errno
     r"|\b[A-Z][A-Z0-9]{1,30}(?:_[A-Z0-9]{1,30}){1,8}\b"  # SSS_TIME_LIMIT_EXCEEDED
+    r"|\b(?:E[0-9]{3,6}|[A-Z]{2,8}[0-9]{4,6})\b"  # E7741, AADSTS50011
+    r"|\bSQLSTATE[ :=\[]{1,2}[0-9A-Z]{5}\b"
 )
-# Standards and encodings are spelled like error codes.
-_NO_CODE = Pattern(r"(?:UTF|SHA|ISO|RFC|AES|MD|TLS|SSL|RSA|IPV|BASE|HTTP|UTC|GMT|PEP|CP|KOI|JDK|JSR|COVID)-?[0-9].*")
+# Standards, encodings and dates are spelled like error codes.
+_NO_CODE = Pattern(
+    r"(?:UTF|SHA|ISO|RFC|AES|MD|TLS|SSL|RSA|IPV|BASE|HTTP|UTC|GMT|PEP|CP|KOI|JDK|JSR|COVID)-?[0-9][-_.0-9]*"
+    r"|(?:FY|CY|JAN|FEB|MAR|APR|MAY|JUNE?|JULY?|AUG|SEPT?|OCT|NOV|DEC)(?:19|20)[0-9]{2}"
+)
 _CODES = Pattern(_CODE)
 _STATUS = Pattern(
     r"(?i)\b(?:https?|status|code|error|returns?|returned|got|with|an?)[ :=/(\[]{1,3}(?:[0-9]\.[0-9] )?([45][0-9]{2})\b"

@@ -77,3 +77,12 @@ def test_identifiers_in_order():
 def test_identifiers_are_few():
     assert len(find_identifiers([f"CBL-{number}" for number in range(1000, 1100)])) == MAX_IDENTIFIERS
     assert find_identifiers(["how do I change my name"]) == ()
+
+
+@pytest.mark.parametrize("code", ["E7741", "AADSTS50011", "LNK2019", "SQLSTATE 42P01", "TLS1_ALERT_48", "ORA-00942"])
+def test_codes_without_a_separator_identify(code: str):
+    assert find_identifiers([f"It shows {code}, and stops"]) == (code,)
+
+
+def test_standards_and_dates_are_no_codes():
+    assert find_identifiers(["UTF-8, SHA256, RFC2119, ISO8859-1, FY2026, SEP2025, JDK11, EC2, IPV4"]) == ()
