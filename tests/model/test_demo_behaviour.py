@@ -17,7 +17,7 @@ from features.sources.base import Row
 from features.ticket import SEVERITIES, Ticket
 from serving.neighbours import Neighbours
 from serving.schemas import Action
-from serving.suggester import Suggester
+from serving.suggester import Query, Suggester
 from serving.triage import Prediction
 
 # A guess that is less sure than this may give way to the next one when a word changes.
@@ -290,3 +290,16 @@ def test_no_trifle_is_flagged_or_the_worst(demo: Suggester):
     answers = [p.severity for p in predicted(demo, [Ticket(subject=text) for text in TRIFLES])]
     assert not any(answer.sev1_flag for answer in answers)
     assert {str(answer.most_likely) for answer in answers} <= {"sev3", "sev4"}
+
+
+@pytest.mark.parametrize("text", ["help me please", "not working again", "urgent call back", "any news yet"])
+def test_three_words_that_say_nothing_match_nothing(demo: Suggester, text: str):
+    answer = demo.suggest(Query(Ticket(subject=text)))
+
+    assert [case.id for case in answer.similar_cases] == []
+
+
+def test_three_words_that_name_a_problem_find_it(demo: Suggester):
+    answer = demo.suggest(Query(Ticket(subject="CBL-3308 signature mismatch")))
+
+    assert "shares CBL-3308" in answer.similar_cases[0].why
