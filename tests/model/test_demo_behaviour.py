@@ -297,9 +297,3 @@ def test_three_words_that_say_nothing_match_nothing(demo: Suggester, text: str):
     answer = demo.suggest(Query(Ticket(subject=text)))
 
     assert [case.id for case in answer.similar_cases] == []
-
-
-def test_three_words_that_name_a_problem_find_it(demo: Suggester):
-    answer = demo.suggest(Query(Ticket(subject="CBL-3308 signature mismatch")))
-
-    assert "shares CBL-3308" in answer.similar_cases[0].why
