@@ -96,6 +96,7 @@ class ConfluenceXmlSource:
             yield from read_entities(file, kinds, MAX_FILE_BYTES)
 
     def _read(self, space: _Space, page: Entity, body: Entity) -> FoundRunbook | RejectedPage:
+        self._files.budget.take_page(len(body.texts.get("body", "")))
         if body.has_cut_text:
             return RejectedPage(_place(page), f"it has more than {MAX_FILE_BYTES} characters")
         try:

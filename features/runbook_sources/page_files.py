@@ -19,11 +19,10 @@ from typing import IO, Protocol
 
 from features.errors import SourceUnreadable
 from features.intake_checks import cleaned
+from features.runbook_sources.budget import Budget
 
 MAX_FILES = 100_000
 MAX_DEPTH = 64
-MAX_INNER_BYTES = 2_000_000_000
-"""Largest archive inside an archive (Notion packs large exports so)."""
 
 _ZIP_FAULTS = (
     zipfile.BadZipFile,
@@ -49,6 +48,11 @@ class PageFiles(Protocol):
         """Files that are not touched, as (name, reason)."""
         ...
 
+    @property
+    def budget(self) -> Budget:
+        """What is left to read of them."""
+        ...
+
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading.
 
@@ -67,9 +71,12 @@ def read_bounded(files: PageFiles, name: str, limit: int) -> bytes:
     ------
     ValueError
         If it has more bytes than ``limit``, or cannot be read.
+    SourceUnreadable
+        If the library's budget is spent.
     """
     with files.open(name) as file:
         data = read_some(file, limit + 1)
+    files.budget.take_page(len(data))
     if len(data) > limit:
         raise ValueError(f"it has more than {limit} bytes")
     return data
@@ -91,11 +98,13 @@ def read_text(files: PageFiles, name: str, limit: int) -> str:
 
 
 def read_some(file: IO[bytes], size: int) -> bytes:
-    """At most ``size`` bytes of a file; whatever is wrong with an archive's entry is a ValueError."""
+    """At most ``size`` bytes of a file; whatever is wrong with it or an archive's entry is a ValueError."""
     try:
         return file.read(size)
     except _ZIP_FAULTS as error:
         raise ValueError(f"it cannot be unpacked ({error})") from None
+    except OSError as error:
+        raise ValueError(f"it cannot be read ({error.strerror})") from None
 
 
 @contextmanager
@@ -128,6 +137,7 @@ class FolderFiles:
     """The files below a folder. Folders that are links are not entered."""
 
     def __init__(self, folder: Path) -> None:
+        self.budget = Budget()
         self._folder = folder
         root = folder.resolve()
         names: list[str] = []
@@ -176,6 +186,7 @@ class ZipFiles:
             raise SourceUnreadable(
                 f"{path} is no zip archive that can be read ({error}); give a folder or a zip archive."
             ) from None
+        self.budget = Budget()
         self._entries: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
         refused: list[tuple[str, str]] = []
         self._add(archive, refused)
@@ -183,9 +194,10 @@ class ZipFiles:
         if inner and len(inner) == len(self._entries):
             for name in inner:
                 part, info = self._entries.pop(name)
+                self.budget.take_archive(info.file_size)
                 try:
                     self._add(_inner_archive(part, info, stack), refused)
-                except (*_ZIP_FAULTS, ValueError) as error:
+                except (*_ZIP_FAULTS, OSError, ValueError) as error:
                     # A part that is missing would remove its pages.
                     raise SourceUnreadable(f"{path} holds {name!r}, which cannot be unpacked ({error}).") from None
         self._strip_common_folder()
@@ -231,8 +243,6 @@ def _is_inside(path: Path, root: Path) -> bool:
 
 
 def _inner_archive(archive: zipfile.ZipFile, info: zipfile.ZipInfo, stack: ExitStack) -> zipfile.ZipFile:
-    if info.file_size > MAX_INNER_BYTES:
-        raise ValueError(f"it has {info.file_size} bytes, more than {MAX_INNER_BYTES}")
     copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     with archive.open(info) as file:
         # zipfile stops at the size that the entry declares.

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from features.errors import SourceUnreadable
 from features.history import History
-from features.runbook_sources import KINDS, open_source, read_runbooks
+from features.runbook_sources import KINDS, budget, open_source, read_runbooks
 from features.runbook_sources.base import FoundRunbook, RejectedPage
+from features.runbook_sources.budget import Budget
 from features.runbooks import Runbook
 
 Pages = Mapping[str, tuple[str, str]]
@@ -149,6 +150,17 @@ def test_what_is_no_library_is_told(tmp_path: Path, files: dict[str, str]):
         read_runbooks(write(tmp_path / "x", files))
 
 
+@pytest.mark.parametrize("suffix", ["", ".zip"])
+@pytest.mark.parametrize("export", EXPORTS)
+def test_pages_together_are_bounded(export: Export, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pages = {name: (f"Page {name}", "word " * 1_000) for name in "abcdefgh"}
+    library = write(tmp_path / f"x{suffix}", export(pages))
+    assert len(read_runbooks(library).runbooks) == 8
+    monkeypatch.setattr(budget, "MAX_PAGE_BYTES", 30_000)
+    with pytest.raises(SourceUnreadable, match="pages have more than 30000 bytes together; give only the part"):
+        read_runbooks(library)
+
+
 class MemoryFiles:
     """Files held in memory."""
 
@@ -157,6 +169,7 @@ class MemoryFiles:
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
         self.names = tuple(sorted(files))
+        self.budget = Budget()
 
     def open(self, name: str) -> IO[bytes]:
         return io.BytesIO(self._files[name])

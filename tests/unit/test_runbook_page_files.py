@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import stat
 import zipfile
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from features.errors import SourceUnreadable
-from features.runbook_sources import read_runbooks
-from features.runbook_sources.page_files import MAX_DEPTH, open_files, read_bounded
+from features.runbook_sources import budget, read_runbooks
+from features.runbook_sources.page_files import MAX_DEPTH, open_files, read_bounded, read_some
 
 
 def pack(path: Path, files: dict[str, str | bytes]) -> Path:
@@ -76,6 +77,40 @@ def test_archives_inside_an_archive_are_opened(tmp_path: Path):
     assert [runbook.id for runbook in read_runbooks(path).runbooks] == ["one"]
     with pytest.raises(SourceUnreadable, match=r"holds 'Export-Part-1.zip', which cannot be unpacked"):
         read_runbooks(pack(tmp_path / "y.zip", {"Export-Part-1.zip": inner.getvalue()[:-30]}))
+
+
+def many_archives(path: Path, number: int) -> Path:
+    inner = pack(path.with_name("inner.zip"), {"one.md": "text"}).read_bytes()
+    return pack(path, {f"{each}.zip": inner for each in range(number)})
+
+
+def test_archives_inside_an_archive_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(SourceUnreadable, match="holds more than 100 archives; unpack them and give the folder"):
+        read_runbooks(many_archives(tmp_path / "x.zip", 101))
+    archive = many_archives(tmp_path / "y.zip", 3)
+    monkeypatch.setattr(budget, "MAX_INNER_BYTES", (tmp_path / "inner.zip").stat().st_size * 5 // 2)
+    with pytest.raises(SourceUnreadable, match="archives inside the archive have more than"):
+        read_runbooks(archive)
+
+
+def test_a_machine_that_can_hold_no_more_archives_is_told_of(tmp_path: Path):
+    archive = many_archives(tmp_path / "x.zip", 50)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + 20, hard))
+    try:
+        with pytest.raises(SourceUnreadable, match=r"which cannot be unpacked \(.*Too many open files"):
+            read_runbooks(archive)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_file_that_fails_while_it_is_read_is_told_of():
+    if not Path("/proc/self/mem").exists():
+        pytest.skip("needs a file that opens and cannot be read: /proc/self/mem")
+    with Path("/proc/self/mem").open("rb") as file, pytest.raises(ValueError, match="it cannot be read"):
+        read_some(file, 10)
 
 
 def test_what_is_no_archive(tmp_path: Path):
