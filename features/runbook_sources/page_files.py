@@ -45,7 +45,7 @@ class PageFiles(Protocol):
 
     @property
     def refused(self) -> tuple[tuple[str, str], ...]:
-        """Files that are not touched, as (name, reason)."""
+        """Files that are not touched, as (name, reason); the name of a folder ends in a slash."""
         ...
 
     @property
@@ -148,7 +148,7 @@ class FolderFiles:
             try:
                 children = list(parent.iterdir())
             except OSError as error:
-                refused.append((parent.relative_to(folder).as_posix(), f"it cannot be read ({error.strerror})"))
+                refused.append((f"{parent.relative_to(folder).as_posix()}/", f"it cannot be read ({error.strerror})"))
                 continue
             for path in children:
                 name = path.relative_to(folder).as_posix()
@@ -162,7 +162,7 @@ class FolderFiles:
                     if depth < MAX_DEPTH:
                         waiting.append((path, depth + 1))
                     else:
-                        refused.append((name, f"it is more than {MAX_DEPTH} folders deep"))
+                        refused.append((f"{name}/", f"it is more than {MAX_DEPTH} folders deep"))
         self.names = tuple(sorted(names, key=lambda name: PurePosixPath(name).parts))
         self.refused = tuple(sorted(refused))
 

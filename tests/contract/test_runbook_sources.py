@@ -19,6 +19,7 @@ from features.history import History
 from features.runbook_sources import KINDS, budget, open_source, read_runbooks
 from features.runbook_sources.base import FoundRunbook, RejectedPage
 from features.runbook_sources.budget import Budget
+from features.runbook_sources.page_files import MAX_DEPTH
 from features.runbooks import Runbook
 
 Pages = Mapping[str, tuple[str, str]]
@@ -124,6 +125,50 @@ def test_the_command_line_tells_what_it_did(export: Export, precedent: Any, tmp_
     assert "The history is left as it was" in nothing.err
     with closing(History.open(f"sqlite:///{tmp_path}/ws/history.db")) as history:
         assert len(history.runbooks()) == 3
+
+
+@pytest.mark.parametrize("export", EXPORTS)
+def test_a_page_that_turned_bad_keeps_what_is_stored(export: Export, precedent: Any, tmp_path: Path):
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "ws" / "precedent.toml").write_text('encoder = "hashing"\n')
+    at = ["--workspace", tmp_path / "ws"]
+    assert precedent("import", "runbooks", write(tmp_path / "first", export(FIRST)), *at).code == 0
+    second = write(tmp_path / "second", export({"a": FIRST["a"], "b": ("Queue full", "")}))
+    done = precedent("import", "runbooks", second, *at)
+    with closing(History.open(f"sqlite:///{tmp_path}/ws/history.db")) as history:
+        stored = {runbook.title: runbook for runbook in history.runbooks()}
+    assert stored.keys() == {"Sync stalls", "Queue full"}
+    assert stored["Queue full"].sections[0].text == "Drain it."
+    kept = stored["Queue full"].id
+    assert f"Kept as stored, since their files were rejected: {kept}." in done.err
+    again = json.loads(precedent("import", "runbooks", second, *at, "--json").out)
+    assert (again["kept"], again["removed"], again["unchanged"]) == ([kept], 0, 1)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"---\nid: rb-7\nlast_reviewed: January\n---\ntext",
+        b"---\r\nid: 'rb-7' # kept\r\ntags: [dns\r\n---\r\ntext",
+        b"---\nid: rb-7\n---\ncaf\xe9",
+        b"---\nid: rb-7\n---\n" + b"x" * 1_000_000,
+    ],
+)
+def test_a_rejected_file_is_known_by_the_id_in_its_front_matter(bad: bytes, tmp_path: Path):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "dns.md").write_bytes(bad)
+    read = read_runbooks(tmp_path)
+    known = [each for each in ("rb-7", "net-dns", "dns", "rb-8") if read.may_be_rejected(each)]
+    assert (known, read.runbooks) == (["rb-7", "net-dns"], [])
+
+
+def test_ids_below_a_folder_that_is_not_read_may_be_rejected(tmp_path: Path):
+    deep = tmp_path.joinpath("net", *["d"] * MAX_DEPTH)
+    deep.mkdir(parents=True)
+    (tmp_path / "ok.md").write_text("text")
+    read = read_runbooks(tmp_path)
+    below = "net-" + "d-" * (MAX_DEPTH - 1)
+    assert [each for each in (f"{below}d-x", "net-d-x", "ok") if read.may_be_rejected(each)] == [f"{below}d-x"]
 
 
 def test_a_kind_can_be_told(tmp_path: Path, precedent: Any):
