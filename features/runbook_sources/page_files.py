@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO, Literal, Protocol
 
 from features.errors import SourceUnreadable
 from features.intake_checks import cleaned
@@ -146,23 +146,20 @@ class FolderFiles:
         while waiting and len(names) <= MAX_FILES:
             parent, depth = waiting.pop()
             try:
-                children = list(parent.iterdir())
+                children = [(path, _what_is(path, root)) for path in parent.iterdir() if path.name[0] != "."]
             except OSError as error:
                 refused.append((f"{parent.relative_to(folder).as_posix()}/", f"it cannot be read ({error.strerror})"))
                 continue
-            for path in children:
+            for path, what in children:
                 name = path.relative_to(folder).as_posix()
-                if path.name.startswith("."):
-                    continue
-                if path.is_symlink() and not _is_inside(path, root):
+                if what == "link out":
                     refused.append((name, "it is a link that leads out of the folder"))
-                elif path.is_file():
+                elif what == "file":
                     names.append(name)
-                elif path.is_dir() and not path.is_symlink():
-                    if depth < MAX_DEPTH:
-                        waiting.append((path, depth + 1))
-                    else:
-                        refused.append((f"{name}/", f"it is more than {MAX_DEPTH} folders deep"))
+                elif what == "folder" and depth < MAX_DEPTH:
+                    waiting.append((path, depth + 1))
+                elif what == "folder":
+                    refused.append((f"{name}/", f"it is more than {MAX_DEPTH} folders deep"))
         self.names = tuple(sorted(names, key=lambda name: PurePosixPath(name).parts))
         self.refused = tuple(sorted(refused))
 
@@ -233,6 +230,16 @@ class ZipFiles:
         tops = {PurePosixPath(name).parts[0] for name in self._entries}
         if len(tops) == 1 and not tops & self._entries.keys():
             self._entries = {name.partition("/")[2]: entry for name, entry in self._entries.items()}
+
+
+def _what_is(path: Path, root: Path) -> Literal["file", "folder", "link out", "other"]:
+    """What a path is; links to files are files, links to folders are not folders."""
+    is_link = path.is_symlink()
+    if is_link and not _is_inside(path, root):
+        return "link out"
+    if path.is_file():
+        return "file"
+    return "folder" if path.is_dir() and not is_link else "other"
 
 
 def _is_inside(path: Path, root: Path) -> bool:

@@ -6,6 +6,7 @@ import io
 import os
 import resource
 import stat
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -145,6 +146,29 @@ def test_a_folder_that_is_too_deep_is_told_of(tmp_path: Path):
     result = read_runbooks(tmp_path)
     assert [runbook.id for runbook in result.runbooks] == ["ok"]
     assert [reason for _, reason in result.rejected] == [f"it is more than {MAX_DEPTH} folders deep"]
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o111], ids=["listed only", "not listed"])
+def test_a_folder_without_permission_is_told_of(mode: int):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        (folder / "ok.md").write_text("text")
+        (folder / "sub").mkdir()
+        (folder / "sub" / "x.md").write_text("text")
+        (folder / "sub").chmod(mode)
+        is_root = os.geteuid() == 0  # whom no permission stops
+        if is_root:
+            os.seteuid(65534)
+        try:
+            result = read_runbooks(folder)
+        finally:
+            if is_root:
+                os.seteuid(0)
+            (folder / "sub").chmod(0o700)
+    assert [runbook.id for runbook in result.runbooks] == ["ok"]
+    assert result.rejected == [("sub/", "it cannot be read (Permission denied)")]
+    assert result.may_be_rejected("sub-x")
 
 
 def test_names_that_differ_only_in_bytes_that_are_no_text_get_one_id(tmp_path: Path):
