@@ -114,7 +114,7 @@ def runbooks(source: str, kind: str | None, base_url: str | None, workspace: Pat
 
     Reads Markdown, space exports of Confluence (HTML or XML), and Notion's export as Markdown. What is gone from the
     library is removed; ids stay. Pages that cannot be used are told with their reason and never stop the good ones;
-    exits 1, and changes nothing, when there was no good one.
+    what is stored of them is kept. Exits 1, and changes nothing, when there was no good one.
     """
     from features.history import History
     from features.intake import open_intake
@@ -126,14 +126,17 @@ def runbooks(source: str, kind: str | None, base_url: str | None, workspace: Pat
     if read.runbooks:
         intake = open_intake(settings)
         with closing(History.open(settings.history_url)) as history:
-            changes = history.replace_runbooks([intake.prepare_runbook(runbook) for runbook in read.runbooks])
+            prepared = [intake.prepare_runbook(runbook) for runbook in read.runbooks]
+            changes = history.replace_runbooks(prepared, is_kept=read.may_be_rejected)
     _tell_runbooks(read, changes, as_json)
     return int(changes is None)
 
 
 def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, as_json: bool) -> None:
-    added, updated, removed, unchanged = (
-        (changes.added, changes.updated, changes.removed, changes.unchanged) if changes else (0, 0, 0, 0)
+    added, updated, removed, unchanged, kept = (
+        (changes.added, changes.updated, changes.removed, changes.unchanged, changes.kept)
+        if changes
+        else (0, 0, 0, 0, ())
     )
     if as_json:
         print_json(
@@ -144,6 +147,7 @@ def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, as_json:
                 "updated": updated,
                 "removed": removed,
                 "unchanged": unchanged,
+                "kept": kept,
                 "rejected": [{"path": path, "reason": reason} for path, reason in read.rejected],
             }
         )
@@ -154,5 +158,7 @@ def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, as_json:
     )
     for path, reason in read.rejected:
         say(f"  {path}: {reason}")
+    if kept:
+        say(f"Kept as stored, since their files were rejected: {', '.join(kept)}.")
     if changes is None:
         say("The history is left as it was, since no page could be used.")

@@ -6,7 +6,7 @@ seen number ``n`` and reads on from there misses nothing (DESIGN, decision 1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -202,12 +202,14 @@ class History:
         with self.reading() as connection:
             return history_runbooks.read_all(connection)
 
-    def replace_runbooks(self, runbooks: Sequence[Runbook]) -> RunbookChanges:
-        """Make these the runbooks, all others gone."""
+    def replace_runbooks(
+        self, runbooks: Sequence[Runbook], *, is_kept: Callable[[str], bool] = lambda _id: False
+    ) -> RunbookChanges:
+        """Make these the runbooks, all others gone but those whose id is to be kept."""
         from features import history_runbooks
 
         with self.writing() as connection:
-            return history_runbooks.replace_all(connection, runbooks)
+            return history_runbooks.replace_all(connection, runbooks, is_kept)
 
     def runbooks_change(self) -> int:
         """A number that grows whenever the runbooks change; 0 before the first."""

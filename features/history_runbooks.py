@@ -1,11 +1,11 @@
-"""Runbooks in the history: the folder that was imported last, whole."""
+"""Runbooks in the history: the library that was imported last, whole."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,15 @@ from features.schema import RUNBOOKS, runbook_sections, runbooks
 
 @dataclass(frozen=True, slots=True)
 class RunbookChanges:
-    """How many runbooks an import added, updated, removed and left as they were."""
+    """How many runbooks an import added, updated, removed and found unchanged; and the ids of those that it kept,
+    though it did not find them.
+    """
 
     added: int
     updated: int
     removed: int
     unchanged: int
+    kept: tuple[str, ...] = ()
 
 
 def read_all(connection: Connection) -> list[Runbook]:
@@ -50,15 +53,20 @@ def read_all(connection: Connection) -> list[Runbook]:
     ]
 
 
-def replace_all(connection: Connection, new: Sequence[Runbook]) -> RunbookChanges:
-    """Make the history hold exactly these, inside a transaction that writes; an id is given once."""
+def replace_all(connection: Connection, new: Sequence[Runbook], is_kept: Callable[[str], bool]) -> RunbookChanges:
+    """Make the history hold exactly these, and stored ones whose id is to be kept, inside a transaction that writes.
+
+    An id is given once.
+    """
     lock(connection)
     stored = {
         row.id: bytes(row.content_hash) for row in connection.execute(select(runbooks.c.id, runbooks.c.content_hash))
     }
     hashes = {runbook.id: _content_hash(runbook) for runbook in new}
     writes = [runbook for runbook in new if stored.get(runbook.id) != hashes[runbook.id]]
-    removed = stored.keys() - hashes.keys()
+    missing = stored.keys() - hashes.keys()
+    kept = {each for each in missing if is_kept(each)}
+    removed = missing - kept
     gone = [*removed, *(runbook.id for runbook in writes if runbook.id in stored)]
     for page in pages(gone):
         connection.execute(delete(runbooks).where(runbooks.c.id.in_(page)))
@@ -70,7 +78,8 @@ def replace_all(connection: Connection, new: Sequence[Runbook]) -> RunbookChange
     if gone or writes:
         take_numbers(connection, RUNBOOKS, 1)
     updated = len(gone) - len(removed)
-    return RunbookChanges(len(writes) - updated, updated, len(removed), len(hashes) - len(writes))
+    unchanged = len(hashes) - len(writes)
+    return RunbookChanges(len(writes) - updated, updated, len(removed), unchanged, tuple(sorted(kept)))
 
 
 def _content_hash(runbook: Runbook) -> bytes:

@@ -51,11 +51,30 @@ class Runbook:
 
 @dataclass(frozen=True, slots=True)
 class RunbookImport:
-    """What a library gave: its kind, runbooks by id, and the files left out as (path inside it, reason)."""
+    """What a library gave.
+
+    Attributes
+    ----------
+    kind : str
+    runbooks : list of Runbook
+        An id is given once.
+    rejected : list of (str, str)
+        Files left out, as (path inside the library, reason).
+    rejected_ids : set of str
+        Ids under which they may be stored since they could be used.
+    rejected_folders : set of str
+        How ids begin that are made of paths in folders that could not be read.
+    """
 
     kind: str
     runbooks: list[Runbook] = field(default_factory=list)
     rejected: list[tuple[str, str]] = field(default_factory=list)
+    rejected_ids: set[str] = field(default_factory=set)
+    rejected_folders: set[str] = field(default_factory=set)
+
+    def may_be_rejected(self, runbook_id: str) -> bool:
+        """Whether a stored runbook may be what a rejected file held when it could be used."""
+        return runbook_id in self.rejected_ids or runbook_id.startswith(tuple(self.rejected_folders))
 
 
 def slug(text: str) -> str:

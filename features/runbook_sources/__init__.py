@@ -8,7 +8,7 @@ from features.errors import InvalidTicket, SourceUnreadable
 from features.intake_checks import checked_url, cleaned
 from features.runbook_sources.base import RejectedPage, RunbookSource
 from features.runbook_sources.page_files import PageFiles, open_files, read_bounded
-from features.runbooks import RunbookImport
+from features.runbooks import RunbookImport, slug
 
 KINDS = ("markdown", "confluence", "notion")
 _PEEKED_PAGES = 20
@@ -91,14 +91,21 @@ def read_runbooks(
         source_kind = kind or detect_kind(files, path)
         result = RunbookImport(source_kind, rejected=list(files.refused))
         origin: dict[str, str] = {}
-        for page in open_source(source_kind, files, base_url, root_url).pages():
+        library = open_source(source_kind, files, base_url, root_url)
+        for name, _ in files.refused:
+            if name.endswith("/"):
+                result.rejected_folders.add(f"{slug(name)}-")
+            result.rejected_ids.update(library.ids_of(name))
+        for page in library.pages():
             name = cleaned(page.path)
             if isinstance(page, RejectedPage):
                 result.rejected.append((name, page.reason))
+                result.rejected_ids.update(page.ids)
             elif page.runbook.id in origin:
                 taken = origin[page.runbook.id]
                 reason = f"its id {page.runbook.id!r} is that of {taken}; give it an id in front matter"
                 result.rejected.append((name, reason))
+                result.rejected_ids.update(library.ids_of(page.path))
             else:
                 origin[page.runbook.id] = name
                 result.runbooks.append(page.runbook)

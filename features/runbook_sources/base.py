@@ -30,10 +30,13 @@ class RejectedPage:
         Its path inside the library.
     reason : str
         Why, beginning with "it" or "its"; the page's text is not quoted.
+    ids : tuple of str
+        Ids under which the page may be stored since it could be used.
     """
 
     path: str
     reason: str
+    ids: tuple[str, ...] = ()
 
 
 class RunbookSource(Protocol):
@@ -47,4 +50,8 @@ class RunbookSource(Protocol):
         SourceUnreadable
             If there is nothing to read, or it breaks off: an import of half a library would remove the other half.
         """
+        ...
+
+    def ids_of(self, name: str) -> tuple[str, ...]:
+        """Ids that a runbook gets by its file's name alone; none where names give none."""
         ...

@@ -46,7 +46,12 @@ class ConfluenceHtmlSource:
                 text = read_text(self._files, name, MAX_FILE_BYTES)
                 yield FoundRunbook(name, self._runbook(page_id, PurePosixPath(name), text))
             except ValueError as error:
-                yield RejectedPage(name, str(error))
+                yield RejectedPage(name, str(error), (page_id,))
+
+    def ids_of(self, name: str) -> tuple[str, ...]:
+        """The page's id; see :meth:`features.runbook_sources.base.RunbookSource.ids_of`."""
+        page_id = html_page_id(name)
+        return () if page_id is None else (page_id,)
 
     def _runbook(self, page_id: str, path: PurePosixPath, text: str) -> Runbook:
         page = read_html(text, _DIALECT)

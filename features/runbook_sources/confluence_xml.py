@@ -82,7 +82,11 @@ class ConfluenceXmlSource:
             if page is not None:
                 yield self._read(space, page, body)
         for page in without_text.values():
-            yield RejectedPage(_place(page), "it has no text")
+            yield _rejected(page, "it has no text")
+
+    def ids_of(self, name: str) -> tuple[str, ...]:  # noqa: ARG002
+        """None: all pages are in one file; see :meth:`features.runbook_sources.base.RunbookSource.ids_of`."""
+        return ()
 
     def _entities(self, kinds: frozenset[str]) -> Iterator[Entity]:
         name = next((name for name in self._files.names if name.rpartition("/")[2] == ENTITIES), None)
@@ -96,12 +100,13 @@ class ConfluenceXmlSource:
             yield from read_entities(file, kinds, MAX_FILE_BYTES)
 
     def _read(self, space: _Space, page: Entity, body: Entity) -> FoundRunbook | RejectedPage:
+        self._files.budget.take_page(len(body.texts.get("body", "")))
         if body.has_cut_text:
-            return RejectedPage(_place(page), f"it has more than {MAX_FILE_BYTES} characters")
+            return _rejected(page, f"it has more than {MAX_FILE_BYTES} characters")
         try:
             return FoundRunbook(_place(page), self._runbook(space, page, body.texts.get("body", "")))
         except ValueError as error:
-            return RejectedPage(_place(page), str(error))
+            return _rejected(page, str(error))
 
     def _runbook(self, space: _Space, page: Entity, body: str) -> Runbook:
         def link_of(tag: StartTag, parent: Mapping[str, str]) -> tuple[str | None, str] | None:
@@ -169,6 +174,10 @@ def _region(tag: StartTag) -> str | None:
     if tag.name in _NOT_READ or (tag.name == "ac:parameter" and name != "title"):
         return SKIP
     return SKIP if tag.name in ("ac:structured-macro", "ac:macro") and name in _LISTINGS else None
+
+
+def _rejected(page: Entity, reason: str) -> RejectedPage:
+    return RejectedPage(_place(page), reason, (page.id,))
 
 
 def _place(page: Entity) -> str:

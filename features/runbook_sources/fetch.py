@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
+from http.client import HTTPException, responses
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
@@ -149,12 +149,19 @@ def _download(url: str, target: Path) -> Path:
     try:
         with opener.open(url, timeout=_STALL_SECONDS) as answer, target.open("wb") as file:
             _copy(answer, file)
-    except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise SourceUnreadable(
-            f"{shown(url)} cannot be downloaded ({reason}); download the archive and give its path."
-        ) from None
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise _not_downloaded(url, f"{error.code} {responses.get(error.code, '')}".rstrip()) from None
+    except HTTPException as error:
+        # Its text may quote the address with its query.
+        raise _not_downloaded(url, type(error).__name__) from None
+    except (OSError, ValueError) as error:
+        raise _not_downloaded(url, getattr(error, "reason", None) or error) from None
     return target
+
+
+def _not_downloaded(url: str, reason: object) -> SourceUnreadable:
+    return SourceUnreadable(f"{shown(url)} cannot be downloaded ({reason}); download the archive and give its path.")
 
 
 def _copy(answer: IO[bytes], file: IO[bytes]) -> None:

@@ -137,12 +137,13 @@ class _Reader:
         self._rows: list[list[str]] = []
         self._cell: list[str] = []
         self._n_tables = 0
+        self._regions: defaultdict[str, list[list[str]]] = defaultdict(list)
 
     def start(self, tag: StartTag) -> None:
         parent = self._open[-1]
         region = self._region(tag, parent.region)
         if region not in (OUTSIDE, BODY, SKIP, parent.region):
-            self.page.regions[region].append("")
+            self._regions[region].append([])
         if region == BODY:
             self._start_in_body(tag, parent)
         if tag.is_empty or tag.name in _VOID or len(self._open) >= _MAX_DEPTH:
@@ -174,7 +175,7 @@ class _Reader:
                     element.shows_text = True
             self._line.append(text if self._n_verbatim else _BLANKS.sub(" ", text))
         elif region not in (OUTSIDE, SKIP):
-            self.page.regions[region][-1] += text
+            self._regions[region][-1].append(text)
 
     def close(self) -> None:
         while len(self._open) > 1:
@@ -182,6 +183,8 @@ class _Reader:
         self._flush()
         self._n_tables = min(self._n_tables, 1)
         self._end_table()
+        for region, texts in self._regions.items():
+            self.page.regions[region] = ["".join(pieces) for pieces in texts]
 
     def _start_in_body(self, tag: StartTag, parent: _Element) -> None:
         if tag.name == "time" and "datetime" in tag.attributes and tag.is_empty:

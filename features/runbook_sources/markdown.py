@@ -18,12 +18,13 @@ from features.runbook_sources.base import MAX_FILE_BYTES, FoundRunbook, Rejected
 from features.runbook_sources.document import Block, Page, to_runbook
 from features.runbook_sources.fields import PageFields
 from features.runbook_sources.links import whole_links
-from features.runbook_sources.page_files import PageFiles, read_text
+from features.runbook_sources.page_files import PageFiles, read_some, read_text
 from features.runbooks import Runbook, slug
 
 SUFFIXES = (".md", ".markdown")
 MAX_FRONT_MATTER_CHARS = 20_000
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n?^---[ \t]*$\n?", re.DOTALL | re.MULTILINE)
+_ID_LINE = re.compile(r"^id[ \t]*:.*$", re.MULTILINE)
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
@@ -54,7 +55,23 @@ class MarkdownSource:
                 runbook = parse_runbook(text, PurePath(name), base_url=self._base_url, root_url=self._root_url)
                 yield FoundRunbook(name, runbook)
             except ValueError as error:
-                yield RejectedPage(name, str(error))
+                yield RejectedPage(name, str(error), (*self._named_ids(name), *self.ids_of(name)))
+
+    def ids_of(self, name: str) -> tuple[str, ...]:
+        """The path as an id; see :meth:`features.runbook_sources.base.RunbookSource.ids_of`."""
+        found = runbook_id(PurePath(cleaned(name)))
+        return (found,) if found and name.lower().endswith(SUFFIXES) else ()
+
+    def _named_ids(self, name: str) -> tuple[str, ...]:
+        """The id that the front matter of a file names, whatever else is wrong with the file."""
+        try:
+            with self._files.open(name) as file:
+                data = read_some(file, MAX_FRONT_MATTER_CHARS)
+            self._files.budget.take_page(len(data))
+            found = named_id(data.decode("utf-8-sig", "replace"))
+        except ValueError:
+            return ()
+        return (found,) if found else ()
 
 
 def parse_runbook(
@@ -109,6 +126,24 @@ def runbook_id(path: PurePath) -> str:
     'sync-queue-stalls'
     """
     return slug(path.with_suffix("").as_posix())
+
+
+def named_id(markdown: str) -> str | None:
+    """The id that front matter names, even where the front matter cannot be read as a whole.
+
+    Raises
+    ------
+    ValueError
+        If the line of the id cannot be read either.
+
+    Examples
+    --------
+    >>> named_id("---\\nid: rb-7 # kept\\ntags: [dns\\n---\\ntext")
+    'rb-7'
+    """
+    text = markdown.replace("\r\n", "\n")
+    line = _ID_LINE.search(text) if text.startswith("---") else None
+    return None if line is None else _scalar(_split_front_matter(f"---\n{line.group()}\n---\n")[0], "id")
 
 
 def read_markdown(text: str) -> tuple[list[Block], list[str]]:

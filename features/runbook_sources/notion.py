@@ -42,7 +42,13 @@ class NotionSource:
             try:
                 yield FoundRunbook(name, self._runbook(name, read_text(self._files, name, MAX_FILE_BYTES)))
             except ValueError as error:
-                yield RejectedPage(name, str(error))
+                yield RejectedPage(name, str(error), self.ids_of(name))
+
+    def ids_of(self, name: str) -> tuple[str, ...]:
+        """Notion's id, or the path as one; see :meth:`features.runbook_sources.base.RunbookSource.ids_of`."""
+        path = PurePosixPath(cleaned(name))
+        found = _page_id(path) or runbook_id(path)
+        return (found,) if found and path.suffix.lower() == ".md" else ()
 
     def _runbook(self, name: str, text: str) -> Runbook:
         path = PurePosixPath(cleaned(name))

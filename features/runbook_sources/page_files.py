@@ -15,15 +15,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO, Literal, Protocol
 
 from features.errors import SourceUnreadable
 from features.intake_checks import cleaned
+from features.runbook_sources.budget import Budget
 
 MAX_FILES = 100_000
 MAX_DEPTH = 64
-MAX_INNER_BYTES = 2_000_000_000
-"""Largest archive inside an archive (Notion packs large exports so)."""
 
 _ZIP_FAULTS = (
     zipfile.BadZipFile,
@@ -46,7 +45,12 @@ class PageFiles(Protocol):
 
     @property
     def refused(self) -> tuple[tuple[str, str], ...]:
-        """Files that are not touched, as (name, reason)."""
+        """Files that are not touched, as (name, reason); the name of a folder ends in a slash."""
+        ...
+
+    @property
+    def budget(self) -> Budget:
+        """What is left to read of them."""
         ...
 
     def open(self, name: str) -> IO[bytes]:
@@ -67,9 +71,12 @@ def read_bounded(files: PageFiles, name: str, limit: int) -> bytes:
     ------
     ValueError
         If it has more bytes than ``limit``, or cannot be read.
+    SourceUnreadable
+        If the library's budget is spent.
     """
     with files.open(name) as file:
         data = read_some(file, limit + 1)
+    files.budget.take_page(len(data))
     if len(data) > limit:
         raise ValueError(f"it has more than {limit} bytes")
     return data
@@ -91,11 +98,13 @@ def read_text(files: PageFiles, name: str, limit: int) -> str:
 
 
 def read_some(file: IO[bytes], size: int) -> bytes:
-    """At most ``size`` bytes of a file; whatever is wrong with an archive's entry is a ValueError."""
+    """At most ``size`` bytes of a file; whatever is wrong with it or an archive's entry is a ValueError."""
     try:
         return file.read(size)
     except _ZIP_FAULTS as error:
         raise ValueError(f"it cannot be unpacked ({error})") from None
+    except OSError as error:
+        raise ValueError(f"it cannot be read ({error.strerror})") from None
 
 
 @contextmanager
@@ -128,6 +137,7 @@ class FolderFiles:
     """The files below a folder. Folders that are links are not entered."""
 
     def __init__(self, folder: Path) -> None:
+        self.budget = Budget()
         self._folder = folder
         root = folder.resolve()
         names: list[str] = []
@@ -136,23 +146,20 @@ class FolderFiles:
         while waiting and len(names) <= MAX_FILES:
             parent, depth = waiting.pop()
             try:
-                children = list(parent.iterdir())
+                children = [(path, _what_is(path, root)) for path in parent.iterdir() if path.name[0] != "."]
             except OSError as error:
-                refused.append((parent.relative_to(folder).as_posix(), f"it cannot be read ({error.strerror})"))
+                refused.append((f"{parent.relative_to(folder).as_posix()}/", f"it cannot be read ({error.strerror})"))
                 continue
-            for path in children:
+            for path, what in children:
                 name = path.relative_to(folder).as_posix()
-                if path.name.startswith("."):
-                    continue
-                if path.is_symlink() and not _is_inside(path, root):
+                if what == "link out":
                     refused.append((name, "it is a link that leads out of the folder"))
-                elif path.is_file():
+                elif what == "file":
                     names.append(name)
-                elif path.is_dir() and not path.is_symlink():
-                    if depth < MAX_DEPTH:
-                        waiting.append((path, depth + 1))
-                    else:
-                        refused.append((name, f"it is more than {MAX_DEPTH} folders deep"))
+                elif what == "folder" and depth < MAX_DEPTH:
+                    waiting.append((path, depth + 1))
+                elif what == "folder":
+                    refused.append((f"{name}/", f"it is more than {MAX_DEPTH} folders deep"))
         self.names = tuple(sorted(names, key=lambda name: PurePosixPath(name).parts))
         self.refused = tuple(sorted(refused))
 
@@ -176,6 +183,7 @@ class ZipFiles:
             raise SourceUnreadable(
                 f"{path} is no zip archive that can be read ({error}); give a folder or a zip archive."
             ) from None
+        self.budget = Budget()
         self._entries: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
         refused: list[tuple[str, str]] = []
         self._add(archive, refused)
@@ -183,9 +191,10 @@ class ZipFiles:
         if inner and len(inner) == len(self._entries):
             for name in inner:
                 part, info = self._entries.pop(name)
+                self.budget.take_archive(info.file_size)
                 try:
                     self._add(_inner_archive(part, info, stack), refused)
-                except (*_ZIP_FAULTS, ValueError) as error:
+                except (*_ZIP_FAULTS, OSError, ValueError) as error:
                     # A part that is missing would remove its pages.
                     raise SourceUnreadable(f"{path} holds {name!r}, which cannot be unpacked ({error}).") from None
         self._strip_common_folder()
@@ -223,6 +232,16 @@ class ZipFiles:
             self._entries = {name.partition("/")[2]: entry for name, entry in self._entries.items()}
 
 
+def _what_is(path: Path, root: Path) -> Literal["file", "folder", "link out", "other"]:
+    """What a path is; links to files are files, links to folders are not folders."""
+    is_link = path.is_symlink()
+    if is_link and not _is_inside(path, root):
+        return "link out"
+    if path.is_file():
+        return "file"
+    return "folder" if path.is_dir() and not is_link else "other"
+
+
 def _is_inside(path: Path, root: Path) -> bool:
     try:
         return path.resolve(strict=True).is_relative_to(root)
@@ -231,8 +250,6 @@ def _is_inside(path: Path, root: Path) -> bool:
 
 
 def _inner_archive(archive: zipfile.ZipFile, info: zipfile.ZipInfo, stack: ExitStack) -> zipfile.ZipFile:
-    if info.file_size > MAX_INNER_BYTES:
-        raise ValueError(f"it has {info.file_size} bytes, more than {MAX_INNER_BYTES}")
     copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     with archive.open(info) as file:
         # zipfile stops at the size that the entry declares.

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from features.errors import SourceUnreadable
 from features.history import History
-from features.runbook_sources import KINDS, open_source, read_runbooks
+from features.runbook_sources import KINDS, budget, open_source, read_runbooks
 from features.runbook_sources.base import FoundRunbook, RejectedPage
+from features.runbook_sources.budget import Budget
+from features.runbook_sources.page_files import MAX_DEPTH
 from features.runbooks import Runbook
 
 Pages = Mapping[str, tuple[str, str]]
@@ -125,6 +127,50 @@ def test_the_command_line_tells_what_it_did(export: Export, precedent: Any, tmp_
         assert len(history.runbooks()) == 3
 
 
+@pytest.mark.parametrize("export", EXPORTS)
+def test_a_page_that_turned_bad_keeps_what_is_stored(export: Export, precedent: Any, tmp_path: Path):
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "ws" / "precedent.toml").write_text('encoder = "hashing"\n')
+    at = ["--workspace", tmp_path / "ws"]
+    assert precedent("import", "runbooks", write(tmp_path / "first", export(FIRST)), *at).code == 0
+    second = write(tmp_path / "second", export({"a": FIRST["a"], "b": ("Queue full", "")}))
+    done = precedent("import", "runbooks", second, *at)
+    with closing(History.open(f"sqlite:///{tmp_path}/ws/history.db")) as history:
+        stored = {runbook.title: runbook for runbook in history.runbooks()}
+    assert stored.keys() == {"Sync stalls", "Queue full"}
+    assert stored["Queue full"].sections[0].text == "Drain it."
+    kept = stored["Queue full"].id
+    assert f"Kept as stored, since their files were rejected: {kept}." in done.err
+    again = json.loads(precedent("import", "runbooks", second, *at, "--json").out)
+    assert (again["kept"], again["removed"], again["unchanged"]) == ([kept], 0, 1)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"---\nid: rb-7\nlast_reviewed: January\n---\ntext",
+        b"---\r\nid: 'rb-7' # kept\r\ntags: [dns\r\n---\r\ntext",
+        b"---\nid: rb-7\n---\ncaf\xe9",
+        b"---\nid: rb-7\n---\n" + b"x" * 1_000_000,
+    ],
+)
+def test_a_rejected_file_is_known_by_the_id_in_its_front_matter(bad: bytes, tmp_path: Path):
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "dns.md").write_bytes(bad)
+    read = read_runbooks(tmp_path)
+    known = [each for each in ("rb-7", "net-dns", "dns", "rb-8") if read.may_be_rejected(each)]
+    assert (known, read.runbooks) == (["rb-7", "net-dns"], [])
+
+
+def test_ids_below_a_folder_that_is_not_read_may_be_rejected(tmp_path: Path):
+    deep = tmp_path.joinpath("net", *["d"] * MAX_DEPTH)
+    deep.mkdir(parents=True)
+    (tmp_path / "ok.md").write_text("text")
+    read = read_runbooks(tmp_path)
+    below = "net-" + "d-" * (MAX_DEPTH - 1)
+    assert [each for each in (f"{below}d-x", "net-d-x", "ok") if read.may_be_rejected(each)] == [f"{below}d-x"]
+
+
 def test_a_kind_can_be_told(tmp_path: Path, precedent: Any):
     folder = write(tmp_path / "mixed", notion(FIRST))
     assert read_runbooks(folder).kind == "notion"
@@ -149,6 +195,17 @@ def test_what_is_no_library_is_told(tmp_path: Path, files: dict[str, str]):
         read_runbooks(write(tmp_path / "x", files))
 
 
+@pytest.mark.parametrize("suffix", ["", ".zip"])
+@pytest.mark.parametrize("export", EXPORTS)
+def test_pages_together_are_bounded(export: Export, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pages = {name: (f"Page {name}", "word " * 1_000) for name in "abcdefgh"}
+    library = write(tmp_path / f"x{suffix}", export(pages))
+    assert len(read_runbooks(library).runbooks) == 8
+    monkeypatch.setattr(budget, "MAX_PAGE_BYTES", 30_000)
+    with pytest.raises(SourceUnreadable, match="pages have more than 30000 bytes together; give only the part"):
+        read_runbooks(library)
+
+
 class MemoryFiles:
     """Files held in memory."""
 
@@ -157,6 +214,7 @@ class MemoryFiles:
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
         self.names = tuple(sorted(files))
+        self.budget = Budget()
 
     def open(self, name: str) -> IO[bytes]:
         return io.BytesIO(self._files[name])

@@ -169,7 +169,7 @@ def test_a_page_that_is_no_archive_is_told_by_its_url(serve):
 
 def test_what_is_not_there_and_what_is_too_large(serve, monkeypatch: pytest.MonkeyPatch):
     address = serve(lambda handler: handler.send_error(404))
-    with pytest.raises(SourceUnreadable, match=r"main.zip cannot be downloaded \(Not Found\)"):
+    with pytest.raises(SourceUnreadable, match=r"main.zip cannot be downloaded \(404 Not Found\)"):
         import_runbooks(f"{address}/main.zip")
     monkeypatch.setattr(fetch, "MAX_ZIP_BYTES", 10)
     address = serve(lambda handler: send(handler, an_archive()))
@@ -187,6 +187,23 @@ def test_a_redirect_leads_to_no_file(serve, tmp_path: Path):
 
     with pytest.raises(SourceUnreadable, match="cannot be downloaded"):
         import_runbooks(f"{serve(redirect)}/x.zip")
+
+
+@pytest.mark.parametrize("target", ["file:///nowhere/x.zip", "ftp://h.example/x.zip"])
+def test_the_address_of_a_redirect_is_not_told(serve, target: str):
+    def redirect(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302, f"See {target}?sig=s3cret")
+        handler.send_header("Location", f"{target}?sig=s3cret")
+        handler.end_headers()
+
+    with pytest.raises(SourceUnreadable, match=r"x.zip cannot be downloaded \(") as failed:
+        import_runbooks(f"{serve(redirect)}/x.zip")
+    assert "s3cret" not in failed.value.message
+
+
+def test_what_is_no_address_of_an_archive_tells_no_secret():
+    with pytest.raises(SourceUnreadable, match=r"cannot be downloaded \(InvalidURL\)"):
+        import_runbooks("http://localhost/main.zip?key=s3cret s3cret")
 
 
 @needs_git

@@ -52,6 +52,13 @@ def test_hostile_repeats_are_read_in_linear_time(unit: str):
     read_html(unit * (100_000 // len(unit)), PAGE)
 
 
+def test_text_of_a_region_is_read_in_linear_time():
+    # As above. One text added to the other, as it was once, takes more than 10 s for this.
+    dialect = Dialect(lambda tag: {"h1": "title", "i": "author"}.get(tag.name))
+    page = read_html("<h1>" + "< " * 480_000 + "</h1>no<i>a &amp; <b>b</b></i><i>c", dialect)
+    assert page.regions == {"title": ["< " * 480_000], "author": ["a & b", "c"]}
+
+
 def test_blocks_headings_and_lists():
     html = "<h2 id='x'>Check <b>this</b></h2><p>One\n  two<br>three</p><ul><li><p>a</p></li><li>b <i>c</i></li></ul>"
     html += "<h3>End</h3>"

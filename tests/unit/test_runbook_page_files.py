@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import stat
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from features.errors import SourceUnreadable
-from features.runbook_sources import read_runbooks
-from features.runbook_sources.page_files import MAX_DEPTH, open_files, read_bounded
+from features.runbook_sources import budget, read_runbooks
+from features.runbook_sources.page_files import MAX_DEPTH, open_files, read_bounded, read_some
 
 
 def pack(path: Path, files: dict[str, str | bytes]) -> Path:
@@ -78,6 +80,40 @@ def test_archives_inside_an_archive_are_opened(tmp_path: Path):
         read_runbooks(pack(tmp_path / "y.zip", {"Export-Part-1.zip": inner.getvalue()[:-30]}))
 
 
+def many_archives(path: Path, number: int) -> Path:
+    inner = pack(path.with_name("inner.zip"), {"one.md": "text"}).read_bytes()
+    return pack(path, {f"{each}.zip": inner for each in range(number)})
+
+
+def test_archives_inside_an_archive_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(SourceUnreadable, match="holds more than 100 archives; unpack them and give the folder"):
+        read_runbooks(many_archives(tmp_path / "x.zip", 101))
+    archive = many_archives(tmp_path / "y.zip", 3)
+    monkeypatch.setattr(budget, "MAX_INNER_BYTES", (tmp_path / "inner.zip").stat().st_size * 5 // 2)
+    with pytest.raises(SourceUnreadable, match="archives inside the archive have more than"):
+        read_runbooks(archive)
+
+
+def test_a_machine_that_can_hold_no_more_archives_is_told_of(tmp_path: Path):
+    archive = many_archives(tmp_path / "x.zip", 50)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + 20, hard))
+    try:
+        with pytest.raises(SourceUnreadable, match=r"which cannot be unpacked \(.*Too many open files"):
+            read_runbooks(archive)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_file_that_fails_while_it_is_read_is_told_of():
+    if not Path("/proc/self/mem").exists():
+        pytest.skip("needs a file that opens and cannot be read: /proc/self/mem")
+    with Path("/proc/self/mem").open("rb") as file, pytest.raises(ValueError, match="it cannot be read"):
+        read_some(file, 10)
+
+
 def test_what_is_no_archive(tmp_path: Path):
     (tmp_path / "x.zip").write_bytes(b"PK\3\4 not really")
     with pytest.raises(SourceUnreadable, match="is no zip archive that can be read"):
@@ -110,6 +146,29 @@ def test_a_folder_that_is_too_deep_is_told_of(tmp_path: Path):
     result = read_runbooks(tmp_path)
     assert [runbook.id for runbook in result.runbooks] == ["ok"]
     assert [reason for _, reason in result.rejected] == [f"it is more than {MAX_DEPTH} folders deep"]
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o111], ids=["listed only", "not listed"])
+def test_a_folder_without_permission_is_told_of(mode: int):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        (folder / "ok.md").write_text("text")
+        (folder / "sub").mkdir()
+        (folder / "sub" / "x.md").write_text("text")
+        (folder / "sub").chmod(mode)
+        is_root = os.geteuid() == 0  # whom no permission stops
+        if is_root:
+            os.seteuid(65534)
+        try:
+            result = read_runbooks(folder)
+        finally:
+            if is_root:
+                os.seteuid(0)
+            (folder / "sub").chmod(0o700)
+    assert [runbook.id for runbook in result.runbooks] == ["ok"]
+    assert result.rejected == [("sub/", "it cannot be read (Permission denied)")]
+    assert result.may_be_rejected("sub-x")
 
 
 def test_names_that_differ_only_in_bytes_that_are_no_text_get_one_id(tmp_path: Path):
