@@ -107,13 +107,18 @@ def _tell(result: ImportResult, as_json: bool) -> None:
     help="What PATH_OR_URL holds; told by its files where not given.",
 )
 @click.option("--base-url", default=None, help="Where the library is published; makes links to and in runbooks whole.")
+@click.option("--add", "others", flag_value="add", help="Remove nothing: this is one library of several.")
+@click.option("--replace", "others", flag_value="replace", help="Let it take the place of a wholly different library.")
 @workspace_option
 @json_option
-def runbooks(source: str, kind: str | None, base_url: str | None, workspace: Path | None, as_json: bool) -> int:
+def runbooks(
+    source: str, kind: str | None, base_url: str | None, others: str | None, workspace: Path | None, as_json: bool
+) -> int:
     """Import runbooks from PATH_OR_URL: a folder or zip archive, or the URL of a git repository or zip archive.
 
     Reads Markdown, space exports of Confluence (HTML or XML), and Notion's export as Markdown. What is gone from the
-    library is removed; ids stay. Pages that cannot be used are told with their reason and never stop the good ones;
+    library is removed; ids stay. Where no stored runbook is in the library, --add or --replace has to say what becomes
+    of them. Pages that cannot be used are told with their reason and never stop the good ones;
     what is stored of them is kept. Exits 1, and changes nothing, when there was no good one.
     """
     from features.history import History
@@ -127,12 +132,26 @@ def runbooks(source: str, kind: str | None, base_url: str | None, workspace: Pat
         intake = open_intake(settings)
         with closing(History.open(settings.history_url)) as history:
             prepared = [intake.prepare_runbook(runbook) for runbook in read.runbooks]
-            changes = history.replace_runbooks(prepared, is_kept=read.may_be_rejected)
-    _tell_runbooks(read, changes, as_json)
+            if others is None:
+                _check_related(source, {each.id for each in prepared}, {each.id for each in history.runbooks()})
+            is_kept = read.may_be_rejected if others != "add" else lambda _id: True
+            changes = history.replace_runbooks(prepared, is_kept=is_kept)
+    _tell_runbooks(read, changes, as_json, is_added=others == "add")
     return int(changes is None)
 
 
-def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, as_json: bool) -> None:
+def _check_related(source: str, new: set[str], stored: set[str]) -> None:
+    """Refuse to remove every stored runbook by mistake: for a mistyped folder, or a second library."""
+    from features.errors import Conflict
+
+    if stored and not stored & new:
+        raise Conflict(
+            f"None of the {len(stored)} stored runbooks is in {source}, so all of them would be removed. Give --add to "
+            "keep them beside these, or --replace to remove them."
+        )
+
+
+def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, as_json: bool, *, is_added: bool) -> None:
     added, updated, removed, unchanged, kept = (
         (changes.added, changes.updated, changes.removed, changes.unchanged, changes.kept)
         if changes
@@ -153,12 +172,14 @@ def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, as_json:
         )
         return
     click.echo(
-        f"Read {len(read.runbooks)} runbooks ({read.kind}): {added} new, {updated} changed, {removed} removed, "
+        f"Read {len(read.runbooks)} runbook{'' if len(read.runbooks) == 1 else 's'} ({read.kind}): {added} new, {updated} changed, {removed} removed, "
         f"{unchanged} as they were, {len(read.rejected)} rejected."
     )
     for path, reason in read.rejected:
         say(f"  {path}: {reason}")
-    if kept:
+    if kept and is_added:
+        say(f"Kept beside them: {len(kept)} of other libraries.")
+    elif kept:
         say(f"Kept as stored, since their files were rejected: {', '.join(kept)}.")
     if changes is None:
         say("The history is left as it was, since no page could be used.")
