@@ -26,7 +26,7 @@ _NOT_PROSE = re.compile(
     r"|@@ |diff --git |Index: |\+\+\+ |--- |\$ |\s*(?:[\w.$]+\(.*\)|[{}]+);?\s*$|.*[;{}]\s*$"
 )
 _ITEM = re.compile(r"\s*(?:[-*•#+]+|\(?(?:\d{1,2}|[a-zA-Z])[.)])\s+")
-_END = re.compile(r"[.!?…]+[\"')\]*]*(?=\s)")
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"')\]*]*+(?=\s)")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'])(?:e\.?g|i\.?e|etc|vs|cf|approx|resp|incl|esp|mr|mrs|dr|st|nr|fig|vers"
     r"|w\.r\.t|a\.k\.a|p\.s|z\.b|d\.h|u\.a|ca|bzw|usw|inkl|ggf|p\.ej|por ej|art|[a-z])\.$",
