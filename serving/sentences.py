@@ -50,10 +50,15 @@ def sentences(note: str) -> Iterator[str]:
     >>> list(sentences("1. Stop it:\\n{code}kill -9{code}\\n> why?\\n2. Raise the limit"))
     ['Stop it:', 'Raise the limit']
     """
-    for paragraph in _paragraphs(_BLOCK.sub("\n", note[:READ_CHARS])):
+    for paragraph in _paragraphs(_BLOCK.sub("\n", beginning(note))):
         for sentence in _split(paragraph):
             if len(sentence) <= MAX_SENTENCE_CHARS:
                 yield sentence
+
+
+def beginning(note: str) -> str:
+    """What is read of a note; it ends between words, since half a name is still one, which nothing would mask."""
+    return note if len(note) <= READ_CHARS else "".join(note[:READ_CHARS].rsplit(maxsplit=1)[:1])
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -41,6 +41,8 @@ def test_sentences_of_a_note(note: str, expected: list[str]):
 
 def test_what_is_read_is_bounded():
     assert list(sentences("word " * READ_CHARS)) == []
+    assert list(sentences(" " * 2 * READ_CHARS)) == []
+    assert list(sentences("Done" + " " * READ_CHARS)) == ["Done"]
     many = list(sentences("Raised the limit. " * READ_CHARS))
     assert len(many) == READ_CHARS // len("Raised the limit. ") + 1
 
