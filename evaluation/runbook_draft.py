@@ -11,7 +11,8 @@ import yaml
 from features.runbooks import slug
 from features.text import identifiers
 from features.ticket import Author, Case
-from serving.resolutions import resolutions
+from serving.advice_safety import destructive_commands
+from serving.resolutions import resolutions, shown
 from serving.sentences import sentences
 
 _N_SYMPTOMS = 8
@@ -28,9 +29,10 @@ def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
     Parameters
     ----------
     cases : sequence of Case
-        Of one topic, the most central first. Those of an access group are left out: a runbook is read by all.
+        Of one topic, the most central first. Those of an access group are left out, and the customer's name is masked
+        in what is quoted: a runbook is read by all.
     words : sequence of str
-        That name the topic.
+        That name the topic; those that name a customer are left out.
 
     Returns
     -------
@@ -38,7 +40,8 @@ def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
         Markdown that ``precedent import runbooks`` reads.
     """
     open_to_all = [case for case in cases if case.ticket.access_group is None]
-    title = _short(open_to_all[0].ticket.subject) if open_to_all else ""
+    words = [word for word in words if not any(_names_customer(word, case) for case in open_to_all)]
+    title = _subject(open_to_all[0]) if open_to_all else ""
     title = title or " ".join(words).capitalize() or "Untitled"
     blocks = [
         _front_matter(open_to_all, title, words),
@@ -74,12 +77,12 @@ def _listed(heading: str, hint: str, items: Iterable[str]) -> str:
 
 
 def _symptoms(cases: Sequence[Case]) -> Iterator[str]:
-    named = Counter(name for case in cases for name in set(identifiers(case.ticket)))
+    named = Counter(name for case in cases for name in {shown(name, case, None) for name in identifiers(case.ticket)})
     for name, n in named.most_common(_N_SYMPTOMS // 2):
         if n > 1:
             yield f"`{name}` (in {n} of {len(cases)} cases)"
     for case in cases[: _N_SYMPTOMS // 2]:
-        yield f"“{_short(case.ticket.subject)}” ({case.id})"
+        yield f"“{_subject(case)}” ({case.id})"
 
 
 def _checks(cases: Sequence[Case]) -> list[str]:
@@ -87,28 +90,42 @@ def _checks(cases: Sequence[Case]) -> list[str]:
     for case in cases:
         for sentence in _agents_sentences(case):
             if _CHECK.search(sentence):
-                found.setdefault(sentence.lower(), f"{_short(sentence)} ({case.id})")
+                found.setdefault(
+                    sentence.lower(), f"{_short(sentence)} ({case.id}){_bold(destructive_commands(sentence))}"
+                )
     return list(found.values())[:_N_CHECKS]
 
 
 def _agents_sentences(case: Case) -> Iterator[str]:
     texts = [case.outcome.resolution or "", *(m.text for m in case.ticket.messages if m.by is Author.AGENT)]
     for text in texts:
-        yield from sentences(text)
+        yield from sentences(shown(text, case, None))
 
 
 def _steps(cases: Sequence[Case]) -> Iterator[str]:
     for answer in resolutions((case for case in cases if case.outcome.is_resolved), limit=_N_RESOLUTIONS):
         held = "" if answer.held_rate is None else f"; held in {answer.held_rate:.0%} of the cases that say so"
-        warnings = "".join(f" **{warning}**" for warning in answer.warnings)
-        yield f"{answer.summary} ({', '.join(answer.case_ids)}{held}){warnings}"
+        yield f"{answer.summary} ({', '.join(answer.case_ids)}{held}){_bold(answer.warnings)}"
 
 
 def _sources(cases: Sequence[Case]) -> Iterator[str]:
     for case in cases[:_N_SOURCES]:
         name = f"[{case.id}]({case.outcome.url})" if case.outcome.url else case.id
         resolved = f", resolved {case.outcome.resolved_at:%Y-%m-%d}" if case.outcome.resolved_at else ""
-        yield f"{name}: {_short(case.ticket.subject)}{resolved}"
+        yield f"{name}: {_subject(case)}{resolved}"
+
+
+def _subject(case: Case) -> str:
+    return _short(shown(case.ticket.subject, case, None))
+
+
+def _names_customer(word: str, case: Case) -> bool:
+    name = word.capitalize()  # a topic's words are in lower case, which alone is no name
+    return shown(name, case, None) != name
+
+
+def _bold(warnings: Iterable[str]) -> str:
+    return "".join(f" **{warning}**" for warning in warnings)
 
 
 def _short(text: str) -> str:

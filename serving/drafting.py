@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
+import threading
 import time
-import urllib.request
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import urlsplit
 
 from features.settings import DraftingSettings
 from serving.schemas import ResolutionAnswer, Suggestion
@@ -48,8 +51,7 @@ class Drafter:
         self._settings = settings
         self._mask = mask
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="draft")
-        # Neither proxies of the environment nor redirects: the sentences go where the setting says.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+        self._unfinished: set[Future[str | None]] = set()
 
     def stop(self) -> None:
         """Wait for no draft any more."""
@@ -61,48 +63,86 @@ class Drafter:
         Parameters
         ----------
         until : float
-            When the caller is given up, by the monotonic clock; the drafts end before that.
+            When the caller is given up, by the monotonic clock; the drafts end before that. Where that is too soon, or
+            all threads are busy, none is begun, so that none waits in line for a slow server.
         """
         if self._settings.url is None:
             return suggestion.model_copy(update={"notes": [*suggestion.notes, DRAFT_NOT_CONFIGURED]})
         if not suggestion.resolutions:
             return suggestion
         limit = min(self._settings.timeout_seconds, until - time.monotonic() - _SECONDS_TO_ANSWER)
-        begun = [self._threads.submit(self._draft, item.summary, limit) for item in suggestion.resolutions]
-        waiting = [asyncio.wrap_future(each) for each in begun]
-        await asyncio.wait(waiting, timeout=max(limit, 0.0))
+        if limit <= 0 or len(self._unfinished) >= _THREADS:
+            return suggestion.model_copy(update={"notes": [*suggestion.notes, DRAFT_UNAVAILABLE]})
+        deadline = time.monotonic() + limit
+        waiting = [asyncio.wrap_future(self._begun(item.summary, deadline)) for item in suggestion.resolutions]
+        await asyncio.wait(waiting, timeout=limit)
         drafts = [_finished(each) for each in waiting]
         resolutions = [_with_draft(item, draft) for item, draft in zip(suggestion.resolutions, drafts, strict=True)]
         notes = suggestion.notes if all(drafts) else [*suggestion.notes, DRAFT_UNAVAILABLE]
         return suggestion.model_copy(update={"resolutions": resolutions, "notes": notes})
 
-    def _draft(self, sentences: str, limit: float) -> str | None:
+    def _begun(self, sentences: str, deadline: float) -> Future[str | None]:
+        draft = self._threads.submit(self._draft, sentences, deadline)
+        self._unfinished.add(draft)
+        draft.add_done_callback(self._unfinished.discard)
+        return draft
+
+    def _draft(self, sentences: str, deadline: float) -> str | None:
         try:
-            return self._asked(sentences, limit)
+            return self._asked(sentences, deadline)
         except Exception as error:  # noqa: BLE001 (whatever that server does, the suggestion is answered)
             # The kind alone: a message may quote what was sent.
             logger.warning("draft failed", extra={"fields": {"kind": type(error).__name__}})
             return None
 
-    def _asked(self, sentences: str, limit: float) -> str | None:
+    def _asked(self, sentences: str, deadline: float) -> str | None:
         settings = self._settings
         messages = [{"role": "system", "content": _TASK}, {"role": "user", "content": sentences}]
         body = {"model": settings.model, "messages": messages, "temperature": 0, "max_tokens": _MAX_TOKENS}
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers = {"Content-Type": "application/json", "Accept": "application/json", "Connection": "close"}
         if settings.api_key is not None:
             headers["Authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
-        address = f"{str(settings.url).rstrip('/')}/chat/completions"
-        request = urllib.request.Request(address, json.dumps(body).encode(), headers)  # noqa: S310 (the setting is http or https)
-        with self._opener.open(request, timeout=max(limit, 0.001)) as response:
-            answer = json.loads(response.read(_MAX_ANSWER_BYTES))
+        answer = json.loads(_posted(str(settings.url), json.dumps(body).encode(), headers, deadline))
         text = " ".join(self._mask(str(answer["choices"][0]["message"]["content"])).split())
         return text[:MAX_DRAFT_CHARS] or None
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
-        """Follow none: the error that comes of it is the answer."""
-        return
+def _posted(base: str, body: bytes, headers: dict[str, str], deadline: float) -> bytes:
+    """What the server answers. Neither proxies nor redirects are followed: the sentences go where the setting says."""
+    url = urlsplit(f"{base.rstrip('/')}/chat/completions")
+    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    connection = kind(url.hostname or "", url.port, timeout=left)
+    try:
+        connection.connect()
+        with _hung_up_at(deadline, connection.sock):
+            connection.request("POST", f"{url.path}?{url.query}" if url.query else url.path, body, headers)
+            response = connection.getresponse()
+            if not 200 <= response.status < 300:
+                raise HTTPException(f"status {response.status}")
+            return response.read(_MAX_ANSWER_BYTES)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _hung_up_at(deadline: float, connected: socket.socket) -> Iterator[None]:
+    """End what is read from a socket at a time: its timeout is for each read alone, and a server may drip for ever."""
+
+    def hang_up() -> None:
+        with suppress(OSError):  # it was closed meanwhile
+            # Not the method of a TLS socket, which takes away what the reading thread is using.
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+    timer = threading.Timer(deadline - time.monotonic(), hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _finished(waiting: asyncio.Future[str | None]) -> str | None:

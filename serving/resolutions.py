@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from features.lexical import analyze
@@ -11,7 +11,7 @@ from features.ticket import Author, Case, FixOutcome
 from serving.advice import Told, summary, what_was_done
 from serving.advice_safety import MAX_WARNINGS, destructive_commands, without_customer
 from serving.schemas import ResolutionAnswer
-from serving.sentences import READ_CHARS
+from serving.sentences import beginning
 
 _SAME_ADVICE = 0.5
 _MIN_SHARED = 3
@@ -44,7 +44,7 @@ def advice_of(case: Case) -> Advice | None:
 
 def _advice(case: Case, source: str, told: list[Told]) -> Advice:
     terms = frozenset(term for one in told for term in analyze(one.text))
-    return Advice(case, source[:READ_CHARS], tuple(told), terms)
+    return Advice(case, beginning(source), tuple(told), terms)
 
 
 def resolutions(cases: Iterable[Case], *, asking: str | None = None, limit: int = 3) -> list[ResolutionAnswer]:
@@ -94,7 +94,8 @@ def _answer(group: Sequence[Advice], asking: str | None) -> ResolutionAnswer:
         warning for advice in group for warning in destructive_commands(shown(advice.source, advice.case, asking))
     ]
     return ResolutionAnswer(
-        summary=shown(summary(list(best.told)), best.case, asking),
+        # Masked before it is cut: half a name is still one.
+        summary=summary([replace(told, text=shown(told.text, best.case, asking)) for told in best.told]),
         case_ids=[advice.case.id for advice in group],
         support=len(group),
         held_rate=round(known.count(FixOutcome.HELD) / len(known), 3) if known else None,

@@ -26,7 +26,7 @@ _NOT_PROSE = re.compile(
     r"|@@ |diff --git |Index: |\+\+\+ |--- |\$ |\s*(?:[\w.$]+\(.*\)|[{}]+);?\s*$|.*[;{}]\s*$"
 )
 _ITEM = re.compile(r"\s*(?:[-*•#+]+|\(?(?:\d{1,2}|[a-zA-Z])[.)])\s+")
-_END = re.compile(r"[.!?…]+[\"')\]*]*(?=\s)")
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"')\]*]*+(?=\s)")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'])(?:e\.?g|i\.?e|etc|vs|cf|approx|resp|incl|esp|mr|mrs|dr|st|nr|fig|vers"
     r"|w\.r\.t|a\.k\.a|p\.s|z\.b|d\.h|u\.a|ca|bzw|usw|inkl|ggf|p\.ej|por ej|art|[a-z])\.$",
@@ -50,10 +50,15 @@ def sentences(note: str) -> Iterator[str]:
     >>> list(sentences("1. Stop it:\\n{code}kill -9{code}\\n> why?\\n2. Raise the limit"))
     ['Stop it:', 'Raise the limit']
     """
-    for paragraph in _paragraphs(_BLOCK.sub("\n", note[:READ_CHARS])):
+    for paragraph in _paragraphs(_BLOCK.sub("\n", beginning(note))):
         for sentence in _split(paragraph):
             if len(sentence) <= MAX_SENTENCE_CHARS:
                 yield sentence
+
+
+def beginning(note: str) -> str:
+    """What is read of a note; it ends between words, since half a name is still one, which nothing would mask."""
+    return note if len(note) <= READ_CHARS else "".join(note[:READ_CHARS].rsplit(maxsplit=1)[:1])
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -17,9 +17,11 @@ from features.settings import DraftingSettings, load_settings
 from serving.drafting import DRAFT_NOT_CONFIGURED, DRAFT_UNAVAILABLE, MAX_DRAFT_CHARS, Drafter
 from serving.schemas import Action, ResolutionAnswer, SeverityAnswer, Suggestion, TargetAnswer
 
+DRIPS = {"a slow body": b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n", "a slow head": b"HTTP/1.1 200 OK\r\nX-Y:"}
+
 
 class Model(ThreadingHTTPServer):
-    """Answers ``answer``, a text or a status; None is never answered."""
+    """Answers ``answer``, a text or a status, once ``may_answer``; None never, and ``DRIPS`` never to the end."""
 
     daemon_threads = True
 
@@ -28,6 +30,9 @@ class Model(ThreadingHTTPServer):
         self.answer: str | int | None = "Renewed it."
         self.asked: list[tuple[str, str | None, dict]] = []
         self.over = threading.Event()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.dropped = threading.Event()
 
     @property
     def url(self) -> str:
@@ -41,6 +46,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((self.path, self.headers["Authorization"], body))
         answer = self.server.answer
+        self.server.may_answer.wait(20)
+        if answer in DRIPS:
+            self.drip(DRIPS[answer])
+            return
         if answer is None:
             self.server.over.wait(20)
             return
@@ -51,6 +60,14 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(answer, str):
             content = {"choices": [{"message": {"content": answer}}]} if answer != "odd" else ["odd"]
             self.wfile.write(json.dumps(content).encode())
+
+    def drip(self, begin: bytes) -> None:
+        try:
+            self.wfile.write(begin)
+            while not self.server.over.wait(0.05):
+                self.wfile.write(b" ")
+        except OSError:
+            self.server.dropped.set()
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -141,6 +158,42 @@ def test_a_late_answer_is_not_waited_for(model: Model, timeout: float, seconds: 
     found = drafted(DraftingSettings(url=model.url, timeout_seconds=timeout), "Renewed it.", seconds=seconds)
     assert found.notes == [DRAFT_UNAVAILABLE]
     assert found.resolutions[0].draft is None
+
+
+@pytest.mark.parametrize("answer", DRIPS)
+def test_a_server_that_drips_is_hung_up_on(model: Model, answer: str):
+    model.answer = answer
+    found = drafted(DraftingSettings(url=model.url, timeout_seconds=0.3), "Renewed it.")
+    assert found.notes == [DRAFT_UNAVAILABLE]
+    assert model.dropped.wait(10)
+
+
+def test_nothing_waits_in_line_for_a_slow_server(model: Model):
+    async def asked() -> tuple[list[Suggestion], list[Suggestion]]:
+        drafter = Drafter(DraftingSettings(url=model.url, timeout_seconds=10), Masker().mask)
+
+        def draft() -> asyncio.Task[Suggestion]:
+            three = suggestion("Renewed it.", "Raised it.", "Moved it.")
+            return asyncio.create_task(drafter.with_drafts(three, until=time.monotonic() + 30))
+
+        try:
+            first = [draft(), draft()]
+            others = await asyncio.gather(*(draft() for _ in range(5)))
+            model.may_answer.set()
+            return await asyncio.gather(*first), [*others, await draft()]
+        finally:
+            drafter.stop()
+
+    model.may_answer.clear()
+    first, (*others, last) = asyncio.run(asked())
+    assert [item.draft for found in (*first, last) for item in found.resolutions] == ["Renewed it."] * 9
+    assert [found.notes for found in others] == [[DRAFT_UNAVAILABLE]] * 5
+    assert len(model.asked) == 9
+
+
+def test_nobody_is_asked_where_no_time_is_left(model: Model):
+    assert drafted(DraftingSettings(url=model.url), "Renewed it.", seconds=0.4).notes == [DRAFT_UNAVAILABLE]
+    assert model.asked == []
 
 
 def test_without_a_setting_the_answer_says_so():

@@ -5,6 +5,7 @@ import pytest
 from features.ticket import Author, Case, FixOutcome, Message, Outcome, Status, Ticket
 from serving.advice import MAX_SUMMARY_CHARS
 from serving.resolutions import advice_of, resolutions
+from serving.sentences import READ_CHARS
 
 ROTATED = "Rotated the SAML certificate and reloaded the identity provider metadata."
 AGAIN = "We rotated the SAML certificate, then reloaded metadata of the identity provider"
@@ -108,6 +109,21 @@ def test_the_name_of_another_customer_is_masked_in_what_is_shown():
     assert other.summary == "Moved the <CUSTOMER> tenant to the new queue."
     (own,) = resolutions([saltmarsh], asking="Saltmarsh Energy")
     assert own.summary == "Moved the Saltmarsh tenant to the new queue."
+
+
+def test_a_name_is_masked_before_a_text_is_cut():
+    long = f"Raised the limit {'x' * 373} Saltmarsh asked for."
+    (answer,) = resolutions([case("1", long, customer="Saltmarsh Energy")])
+    assert len(answer.summary) <= MAX_SUMMARY_CHARS
+    assert "Salt" not in answer.summary
+
+
+@pytest.mark.parametrize("end", ["Raised the limit for Saltmarsh", "{code}rm -rf /srv/ Saltmarsh{code}"])
+def test_no_name_is_cut_where_reading_ends(end: str):
+    note = f"{ROTATED} {'x' * (READ_CHARS - len(ROTATED) - len(end) - 4)}.\n"
+    for n in range(20):
+        (answer,) = resolutions([case("1", f"{note}{' ' * n}{end}", customer="Saltmarsh Energy")])
+        assert "Sa" not in answer.summary + "".join(answer.warnings)
 
 
 def test_commands_that_destroy_are_flagged_also_where_they_stand_beside_the_sentences():

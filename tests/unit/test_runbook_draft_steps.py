@@ -1,12 +1,13 @@
 from datetime import UTC, datetime
 
 from evaluation.runbook_draft import draft
-from features.ticket import Case, Outcome, Status, Ticket
+from features.ticket import Author, Case, Message, Outcome, Status, Ticket
 
 
-def case(case_id: str, resolution: str) -> Case:
+def case(case_id: str, resolution: str, *, subject: str = "Spool is full", said: str = "") -> Case:
     at = datetime(2026, 3, 1, tzinfo=UTC)
-    ticket = Ticket(id=case_id, subject="Spool is full", created_at=at, customer="Saltmarsh Energy")
+    messages = (Message(at, Author.AGENT, said),)
+    ticket = Ticket(id=case_id, subject=subject, created_at=at, customer="Saltmarsh Energy", messages=messages)
     return Case(ticket=ticket, outcome=Outcome(status=Status.RESOLVED, resolution=resolution, resolved_at=at))
 
 
@@ -23,3 +24,30 @@ def test_the_steps_of_a_drafted_runbook_say_what_was_done_and_name_no_customer()
     assert f"{step} **destructive command: rm -rf /var/spool/edge**\n" in steps
     assert "thanks" not in steps.lower()
     assert "T-2" not in steps
+
+
+def test_no_part_of_a_drafted_runbook_names_a_customer():
+    cut = "x" * 289
+    cases = [
+        case(f"T-{i}", "Raised the limit for Saltmarsh Energy by two.", subject=subject, said=said)
+        for i, (subject, said) in enumerate(
+            [
+                ("Saltmarsh Energy cannot log in: Saltmarsh_X42", "Checked with Saltmarsh: the log is empty."),
+                (f"{cut} Saltmarsh Energy", f"Checked {cut[9:]} Saltmarsh Energy: nothing."),
+                ("Saltmarsh_X42 of SALTMARSH ENERGY", "Looked at the log\nof Saltmarsh\nEnergy."),
+            ]
+        )
+    ]
+    text = draft(cases, ["saltmarsh", "login"])
+    assert "altm" not in text.lower()
+    assert "# <CUSTOMER> cannot log in" in text
+    assert "id: customer-cannot-log-in" in text
+    assert "tags:\n- login\n" in text
+    assert "- Checked with <CUSTOMER>: the log is empty. (T-0)\n" in text
+    assert "- Looked at the log of <CUSTOMER>. (T-2)\n" in text
+
+
+def test_what_agents_looked_at_warns_of_commands_that_destroy():
+    text = draft([case("T-1", "fixed", said="Checked the disk, ran rm -rf /var/x and looked at the log.")], ["spool"])
+    checks = text.partition("## Diagnosis")[2].partition("## Resolution")[0]
+    assert "looked at the log. (T-1) **destructive command: rm -rf /var/x**\n" in checks

@@ -1,7 +1,11 @@
+import signal
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import serving.sentences
 from serving.sentences import MAX_SENTENCE_CHARS, READ_CHARS, sentences
 
 
@@ -14,6 +18,7 @@ from serving.sentences import MAX_SENTENCE_CHARS, READ_CHARS, sentences
         ),
         ("Fixed in 2.7.1. Upgrade to 3.0.", ["Fixed in 2.7.1.", "Upgrade to 3.0."]),
         ("Use a proxy, e.g. nginx, i.e. the usual one.", ["Use a proxy, e.g. nginx, i.e. the usual one."]),
+        ('Why?! It (really.) was "it..." Ok… Done.', ["Why?!", "It (really.)", 'was "it..."', "Ok…", "Done."]),
         ("Page waits 250 ms. Feels good now.", ["Page waits 250 ms.", "Feels good now."]),
         ("See https://example.com/a.b?c=d. Done!", ["See https://example.com/a.b?c=d.", "Done!"]),
         ("* Raised the limit\n* Restarted the worker", ["Raised the limit", "Restarted the worker"]),
@@ -36,8 +41,31 @@ def test_sentences_of_a_note(note: str, expected: list[str]):
 
 def test_what_is_read_is_bounded():
     assert list(sentences("word " * READ_CHARS)) == []
+    assert list(sentences(" " * 2 * READ_CHARS)) == []
+    assert list(sentences("Done" + " " * READ_CHARS)) == ["Done"]
     many = list(sentences("Raised the limit. " * READ_CHARS))
     assert len(many) == READ_CHARS // len("Raised the limit. ") + 1
+
+
+@pytest.fixture
+def no_hang() -> Iterator[None]:
+    """End a test that would go on for an hour."""
+
+    def over(*_args: object) -> None:
+        raise AssertionError("it takes more than linear time")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("unit", [".", "!?", ".)", "x.", "a(", ") ", ";", " ", "@@ ", "{code:", "- \n", "at a.", "{}"])
+@pytest.mark.usefixtures("no_hang")
+def test_marks_without_end_take_linear_time(unit: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(serving.sentences, "READ_CHARS", 300_000)
+    list(sentences("x" + unit * (300_000 // len(unit)) + "x"))
 
 
 @given(st.text() | st.text(alphabet="ab.!?:;{}code>*|1 \n\t'\"", max_size=400))
