@@ -171,8 +171,9 @@ def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, as_json:
             }
         )
         return
+    n = len(read.runbooks)
     click.echo(
-        f"Read {len(read.runbooks)} runbook{'' if len(read.runbooks) == 1 else 's'} ({read.kind}): {added} new, {updated} changed, {removed} removed, "
+        f"Read {n} runbook{'' if n == 1 else 's'} ({read.kind}): {added} new, {updated} changed, {removed} removed, "
         f"{unchanged} as they were, {len(read.rejected)} rejected."
     )
     for path, reason in read.rejected:

@@ -261,3 +261,24 @@ def assert_storable(runbook: Runbook) -> None:
 
 def test_every_kind_is_in_the_suite():
     assert {form.split()[0] for form in NAMES} == set(KINDS)
+
+
+def test_a_second_library_replaces_the_first_only_when_told_to(precedent: Any, tmp_path: Path):
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "ws" / "precedent.toml").write_text('encoder = "hashing"\n')
+    at = ["--workspace", tmp_path / "ws"]
+    for name in ("wiki", "ops"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.md").write_text(f"# {name}\nRestart it.")
+    assert precedent("import", "runbooks", tmp_path / "wiki", *at).code == 0
+
+    refused = precedent("import", "runbooks", tmp_path / "ops", *at)
+    assert refused.code == 1
+    assert "None of the 1 stored runbooks" in refused.err
+
+    added = json.loads(precedent("import", "runbooks", tmp_path / "ops", "--add", *at, "--json").out)
+    assert (added["added"], added["removed"], added["kept"]) == (1, 0, ["wiki"])
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "new.md").write_text("# New\nRestart it.")
+    replaced = json.loads(precedent("import", "runbooks", tmp_path / "notes", "--replace", *at, "--json").out)
+    assert (replaced["added"], replaced["removed"]) == (1, 2)
