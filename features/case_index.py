@@ -370,13 +370,16 @@ class CaseIndex:
                 is_clean = self._n_cleared == self._n_erased
                 frozen, parts = self._parts.freeze(self._new_work_path(), is_clean=is_clean), self._parts
                 watermark, n_cases, n_erased = self._watermark, len(self._parts.entries), self._n_erased
-            path = write_snapshot(
-                self._folder,
-                watermark=watermark,
-                n_cases=n_cases,
-                made_with=_made_with(self._encoder),
-                fill=frozen.write,
-            )
+            try:
+                path = write_snapshot(
+                    self._folder,
+                    watermark=watermark,
+                    n_cases=n_cases,
+                    made_with=_made_with(self._encoder),
+                    fill=frozen.write,
+                )
+            finally:
+                frozen.remove()
             with self._writer:
                 self._n_saved = n_erased
                 if (watermark, parts) == (self._watermark, self._parts):
@@ -395,7 +398,11 @@ class CaseIndex:
                 self._meanwhile = []
             try:
                 fresh = live.renewed()
-                is_used = self._catch_up_and_swap(old, fresh, n_erased)
+                try:
+                    is_used = self._catch_up_and_swap(old, fresh, n_erased)
+                except BaseException:
+                    fresh.remove()
+                    raise
             finally:
                 with self._writer:
                     self._meanwhile = None

@@ -22,6 +22,7 @@ from features.encoder import HashingEncoder
 from features.errors import EncoderMismatch
 from features.forward import ForwardIndex
 from features.history import History
+from features.index_parts import IndexParts, LiveParts
 from features.index_stats import recall_on_sample
 from features.lexical import LexicalStatistics, document_terms
 from features.snapshot import MANIFEST, snapshots
@@ -697,6 +698,56 @@ def test_what_was_erased_during_a_compaction_is_cleared_by_the_next(
     assert slow.stats().n_dead_slots == 0
     assert slow.verify(history).is_sound
     slow.close()
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        "features.index_parts.IndexParts.catch_up",
+        "features.index_parts._fulltext_of",
+        "features.dense_kinds.Renewal.finish",
+        "features.forward.ForwardIndex.take",
+        "features.case_index.write_snapshot",
+        "safetensors.numpy.save_file",
+    ],
+)
+def test_a_snapshot_or_compaction_that_fails_leaves_no_files(
+    index: CaseIndex, history: History, folder: Path, monkeypatch: pytest.MonkeyPatch, fails: str, limits: DenseLimits
+):
+    """As where the disk is full; what they had written may be of cases that are erased later."""
+    index.snapshot()
+    before = sorted(folder.glob("work-*/*"))
+    history.upsert([case(99)], masking_rules="1")
+    changes = history.changes_since(index.watermark, 9)
+    vectors = embed_cases(history, ENCODER, [change.case for change in changes if change.case])
+    index.apply(changes, vectors)
+    if fails.endswith("catch_up"):  # a change that comes during the compaction
+        renewed = LiveParts.renewed
+
+        def renewed_meanwhile(live: LiveParts) -> IndexParts:
+            fresh = renewed(live)
+            index.apply(changes, vectors)
+            return fresh
+
+        monkeypatch.setattr(LiveParts, "renewed", renewed_meanwhile)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    upkeep = index.snapshot if "snapshot" in fails or "save_file" in fails else index.compact
+    with monkeypatch.context() as patched:
+        patched.setattr(fails, full)
+        with pytest.raises(OSError, match="No space left"):
+            upkeep()
+
+    assert sorted(folder.glob("work-*/*")) == before
+    assert len(snapshots(folder)) == 1
+    gone, _ = vector_of(index, "T-7")
+    history.erase("T-7")
+    index.replay(history)
+    index.snapshot()
+    assert not [path for path in folder.rglob("*") if path.is_file() and gone in path.read_bytes()]
+    assert index.verify(history).is_sound
 
 
 def test_an_index_rebuilt_during_a_compaction_stays_rebuilt(
