@@ -100,7 +100,11 @@ class IndexParts:
             raise IndexDamaged(f"The snapshot {snapshot} cannot be read ({error!r}); rebuild the index.") from None
 
     def stage(self, removed: Sequence[int], page: CasePage) -> Staged:
-        """Do what takes time, unseen by searches until :meth:`publish`; returns what became of the page's vectors."""
+        """Do what takes time, unseen by searches until :meth:`publish`; returns what became of the page's vectors.
+
+        The inverted index comes last: what it has committed would get into a snapshot without its vectors.
+        """
+        staged = self.dense.stage(page.row_ids, page.vectors)
         try:
             self.fulltext.remove(removed)
             self.fulltext.put(fulltext_documents(page.entries, page.documents))
@@ -108,7 +112,7 @@ class IndexParts:
         except BaseException:
             self.fulltext.rollback()
             raise
-        return self.dense.stage(page.row_ids, page.vectors)
+        return staged
 
     def publish(self, removed: Sequence[int], page: CasePage, staged: Staged) -> None:
         """Bring the other parts up to date; no search may run meanwhile."""
