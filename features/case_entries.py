@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from features.case_filter import NO_TIME, CaseFilter, microseconds
 from features.growing import GrowingArray
+from features.history_rows import digests
 from features.past_record import PastRecord, Who
 from features.past_record_columns import CountedColumns
 from features.ticket import SEVERITIES, FixOutcome, LinkType, Severity
 
 if TYPE_CHECKING:
-    from features.history import StoredCase
+    from features.history import StoredCase, StoredVersions
     from features.text import ModelText
 
 Slots = NDArray[np.int64]
@@ -36,6 +37,7 @@ _LABELS = ("system", "product", "customer", "category", "access_group", "languag
 _COLUMNS: Mapping[str, type[np.generic]] = {
     "row_id": np.int64,
     "change": np.int64,
+    "digest": np.int64,  # of the content, as the history has it
     "created": np.int64,  # microseconds since the epoch, so that comparing is exact
     "resolved": np.int64,
     "is_live": np.bool_,
@@ -145,6 +147,16 @@ class CaseEntries:
         """Times of creation of slots, in microseconds since the epoch."""
         created: Slots = self._columns["created"].values[slots]
         return created
+
+    def agree(self, versions: StoredVersions) -> Mask:
+        """Tell which of a history's cases are held just so: row, change, content, system and id; shape (n,)."""
+        slots = self.slots(versions.row_ids)
+        names = zip(versions.systems, versions.ids, strict=True)
+        rows = np.array([self._row_of.get(name, _NOTHING) for name in names], dtype=np.int64)
+        agree: Mask = (slots >= 0) & (rows == versions.row_ids)
+        for name, values in (("change", versions.changes), ("digest", versions.digests)):
+            agree[agree] = self._columns[name].values[slots[agree]] == values[agree]
+        return agree
 
     def changes(self) -> dict[int, int]:
         """The change number of each live row."""
@@ -352,6 +364,7 @@ class CaseEntries:
         return {
             "row_id": stored.row_id,
             "change": stored.change,
+            "digest": digests([stored.content_hash]).item(),
             "created": microseconds(ticket.created_at),
             "resolved": microseconds(outcome.resolved_at),
             "is_live": True,

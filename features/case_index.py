@@ -24,7 +24,7 @@ from features.dense_kinds import has_right_kind, is_worn
 from features.encoder import Encoder
 from features.errors import EncoderMismatch, IndexDamaged
 from features.forward import LexicalQuery
-from features.index_check import IndexReport, check_index
+from features.index_check import IndexReport, check_index, differences
 from features.index_parts import CasePage, IndexParts
 from features.index_stats import IndexStats, index_stats
 from features.lexical import ANALYZER_VERSION, Hashes, LexicalStatistics
@@ -78,6 +78,7 @@ class CaseIndex:
         self._n_cleared = 0  # of those erased, how many are in no dead slot any more
         self._n_saved = 0  # of those erased, how many the latest snapshot knows of
         self._meanwhile: list[tuple[list[int], CasePage]] | None = None  # taken in since a compaction began
+        self._is_compared = False  # with the history that it follows
         self._snapshot: Path | None = None  # the one on disk, as long as it says what the index says
         self._lock = ReadWriteLock()  # of the parts: searches read, publishing writes
         self._writer = threading.RLock()  # who may change the index
@@ -232,6 +233,9 @@ class CaseIndex:
     ) -> int:
         """Take in what happened in the history since the watermark; returns the number of changes.
 
+        The first time, every case is compared with the history, which may have been restored since the snapshot and
+        have grown again; where one differs, all are taken in anew.
+
         Parameters
         ----------
         progress : callable, optional
@@ -241,9 +245,10 @@ class CaseIndex:
         """
         n_done = 0
         with self._writer:
-            if self._watermark > (last := history.last_change()):
-                logger.warning("the index is ahead of the history (%d > %d): rebuilding", self._watermark, last)
+            if (foreign := self._why_foreign(history)) is not None:
+                logger.warning("the index is not of this history as it is now (a restore?): rebuilding. %s", foreign)
                 self._swap(IndexParts.create(self._encoder.dimension, self._new_work_path()), watermark=0).remove()
+            self._is_compared = True
             while (at_most is None or n_done < at_most) and (changes := history.changes_since(self._watermark, PAGE)):
                 cases = [change.case for change in changes if change.case is not None]
                 self.apply(changes, embed_cases(history, self._encoder, cases))
@@ -251,6 +256,17 @@ class CaseIndex:
                 if progress is not None:
                     progress(len(changes))
         return n_done
+
+    def _why_foreign(self, history: History) -> str | None:
+        """What the index has and the history never had before the watermark, as after a restore; None for nothing.
+
+        The cases are compared once; later on, a history is noticed that is behind.
+        """
+        if self._watermark > (last := history.last_change()):
+            return f"The index is at change {self._watermark} and the history at {last}."
+        if self._is_compared or self._watermark == 0:
+            return None
+        return next(differences(self._parts.entries, self._watermark, history), None)
 
     def search(self, query: CaseQuery, where: CaseFilter, limit: int = 200) -> list[Candidate]:
         """Find candidates: the nearest by vectors and the best by terms, with all signals of each.
@@ -354,13 +370,16 @@ class CaseIndex:
                 is_clean = self._n_cleared == self._n_erased
                 frozen, parts = self._parts.freeze(self._new_work_path(), is_clean=is_clean), self._parts
                 watermark, n_cases, n_erased = self._watermark, len(self._parts.entries), self._n_erased
-            path = write_snapshot(
-                self._folder,
-                watermark=watermark,
-                n_cases=n_cases,
-                made_with=_made_with(self._encoder),
-                fill=frozen.write,
-            )
+            try:
+                path = write_snapshot(
+                    self._folder,
+                    watermark=watermark,
+                    n_cases=n_cases,
+                    made_with=_made_with(self._encoder),
+                    fill=frozen.write,
+                )
+            finally:
+                frozen.remove()
             with self._writer:
                 self._n_saved = n_erased
                 if (watermark, parts) == (self._watermark, self._parts):
@@ -379,7 +398,11 @@ class CaseIndex:
                 self._meanwhile = []
             try:
                 fresh = live.renewed()
-                is_used = self._catch_up_and_swap(old, fresh, n_erased)
+                try:
+                    is_used = self._catch_up_and_swap(old, fresh, n_erased)
+                except BaseException:
+                    fresh.remove()
+                    raise
             finally:
                 with self._writer:
                     self._meanwhile = None

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, select
 
 from features import history_erasure, history_reads, history_vectors, history_writes
 from features.history_engine import Database
-from features.history_rows import Change, HistoryCounts, StoredCase, StoredLink, UpsertResult
+from features.history_rows import Change, HistoryCounts, StoredCase, StoredLink, StoredVersions, UpsertResult
 from features.schema import CHANGES, RUNBOOKS, superseded, tickets
 from features.ticket import Case, LinkType
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from features.history_runbooks import RunbookChanges
     from features.runbooks import Runbook
 
-__all__ = ["Change", "History", "HistoryCounts", "StoredCase", "StoredLink", "UpsertResult"]
+__all__ = ["Change", "History", "HistoryCounts", "StoredCase", "StoredLink", "StoredVersions", "UpsertResult"]
 
 
 class History:
@@ -125,6 +125,22 @@ class History:
                 return
             yield from page
             after = page[-1].row_id
+
+    def iter_versions(self, *, batch: int = 20_000) -> Iterator[StoredVersions]:
+        """What tells the versions of all cases apart, by row and a batch at a time; no texts are read."""
+        after = 0
+        while True:
+            with self.reading() as connection:
+                page = history_reads.read_versions(connection, after, batch)
+            if page is None:
+                return
+            yield page
+            after = int(page.row_ids[-1])
+
+    def erased_since(self, change: int) -> list[int]:
+        """Rows that were erased after a change number, in no order."""
+        with self.reading() as connection:
+            return history_reads.read_erased(connection, change)
 
     def changes_since(self, change: int, limit: int) -> list[Change]:
         """What changed after a number, in order, at most ``limit`` changes; a row comes once, as it is now."""

@@ -6,12 +6,24 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
-from features.history_rows import CASE_COLUMNS, Change, HistoryCounts, StoredCase, StoredLink, stored_case
+from features.history_rows import (
+    CASE_COLUMNS,
+    Change,
+    HistoryCounts,
+    StoredCase,
+    StoredLink,
+    StoredVersions,
+    digests,
+    stored_case,
+)
 from features.history_writes import pages
 from features.schema import links, messages, outcomes, runbooks, tickets, tombstones
 from features.ticket import LinkType, Status
+
+_FEW = 500
 
 
 def read_cases(connection: Connection, row_ids: Sequence[int]) -> dict[int, StoredCase]:
@@ -39,6 +51,28 @@ def read_page(connection: Connection, after: int, size: int) -> list[StoredCase]
         connection, rows, messages.c.row_id.between(after + 1, last), links.c.from_row.between(after + 1, last)
     )
     return list(found.values())
+
+
+def read_versions(connection: Connection, after: int, size: int) -> StoredVersions | None:
+    """The versions of the next cases by row number; None where there are no more."""
+    of = tickets.c
+    columns = select(of.row_id, of.change, of.content_hash, of.system, of.id)
+    cursor = connection.execute(columns.where(of.row_id > after).order_by(of.row_id).limit(size)).cursor
+    found: tuple[list[Any], ...] = ([], [], [], [], [])
+    # The driver's own tuples, and few at a time: among the objects of a million cases, more of them would have Python's
+    # garbage collector go through all of those again and again, which takes four times as long as the reading.
+    while cursor is not None and (rows := cursor.fetchmany(_FEW)):
+        for values, more in zip(found, zip(*rows, strict=True), strict=True):
+            values.extend(more)
+    row_ids, changes, hashes, systems, ids = found
+    if not row_ids:
+        return None
+    return StoredVersions(np.array(row_ids, np.int64), np.array(changes, np.int64), digests(hashes), systems, ids)
+
+
+def read_erased(connection: Connection, after: int) -> list[int]:
+    """Rows that were erased after a change number."""
+    return list(connection.scalars(select(tombstones.c.row_id).where(tombstones.c.change > after)))
 
 
 def read_changes(connection: Connection, after: int, limit: int) -> list[Change]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 from sqlalchemy import Row, select
 
 from features.schema import outcomes, tickets
@@ -37,14 +39,35 @@ class StoredCase:
         Names the case inside Precedent; never given to another one, even after an erasure.
     change : int
         Number of the change that made the row what it is.
+    content_hash : bytes
+        See :func:`content_hash`; as it was when the case was stored.
     masking_rules : str
         Version of the rules that its texts were masked under.
     """
 
     row_id: int
     change: int
+    content_hash: bytes
     masking_rules: str
     case: Case
+
+
+class StoredVersions(NamedTuple):
+    """What tells versions of cases apart, without their texts.
+
+    Attributes
+    ----------
+    row_ids, changes, digests : ndarrays of int64, shape (n,)
+        Digests by :func:`digests`.
+    systems, ids : sequences of str
+        By which the sources name them.
+    """
+
+    row_ids: NDArray[np.int64]
+    changes: NDArray[np.int64]
+    digests: NDArray[np.int64]
+    systems: Sequence[str]
+    ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +162,11 @@ def content_hash(case: Case) -> bytes:
     )
     data = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def digests(hashes: Iterable[bytes]) -> NDArray[np.int64]:
+    """The first eight bytes of each content hash, as a number; shape (n_hashes,)."""
+    return np.frombuffer(b"".join(each[:8] for each in hashes), dtype="<i8").astype(np.int64)
 
 
 def ticket_values(case: Case) -> dict[str, Any]:
@@ -238,4 +266,10 @@ def stored_case(row: Row[Any], messages: Sequence[Row[Any]], links: Sequence[Row
         links=tuple(Link(LinkType(each.type), each.to_id) for each in links),
         system=row.system,
     )
-    return StoredCase(row_id=row.row_id, change=row.change, masking_rules=row.masking_rules, case=case)
+    return StoredCase(
+        row_id=row.row_id,
+        change=row.change,
+        content_hash=bytes(row.content_hash),
+        masking_rules=row.masking_rules,
+        case=case,
+    )

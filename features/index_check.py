@@ -22,7 +22,6 @@ from features.vectors import vector_key
 if TYPE_CHECKING:
     from features.history import History, StoredCase
 
-_PAGE = 1_000
 _SAMPLE = 200
 _MIN_COSINE = 0.999  # half precision is off by less
 
@@ -62,19 +61,18 @@ class IndexReport:
 def check_index(parts: IndexParts, watermark: int, folder: Path, history: History, encoder: Encoder) -> IndexReport:
     """Hold the parts against each other and against the history, and the snapshots against their hashes."""
     last_change = history.last_change()
-    truth = {stored.row_id: stored.change for stored in history.iter_cases()}
     sample = _sample(parts, history)
     problems = [
         *_disagreements(parts),
         *_later_than(watermark, last_change),
-        *_differences(parts, truth, frozenset(_changed_since(history, watermark))),
+        *differences(parts.entries, watermark, history),
         *_wrong_vectors(parts, sample, history, encoder),
         *_wrong_contents(parts, sample, encoder.dimension),
         *damaged_snapshots(folder),
     ]
     recall = recall_on_sample(parts.dense)
     return IndexReport(
-        watermark, last_change, len(parts.entries), len(truth), parts.dense.kind, recall, tuple(problems)
+        watermark, last_change, len(parts.entries), history.count().tickets, parts.dense.kind, recall, tuple(problems)
     )
 
 
@@ -102,22 +100,24 @@ def _later_than(watermark: int, last_change: int) -> Iterator[str]:
         )
 
 
-def _differences(parts: IndexParts, truth: Mapping[int, int], changed_since: frozenset[int]) -> Iterator[str]:
-    found = {row: change for row, change in parts.entries.changes().items() if row not in changed_since}
-    known = truth.keys() - changed_since
+def differences(entries: CaseEntries, watermark: int, history: History) -> Iterator[str]:
+    """Hold every case against the history as of the watermark: row, change, content and id, but no texts."""
+    held, seen, missing, others = entries.row_ids, [], [], []
+    for versions in history.iter_versions():
+        wrong = versions.row_ids[(versions.changes <= watermark) & ~entries.agree(versions)]
+        is_held = entries.slots(wrong) >= 0
+        seen.append(versions.row_ids)
+        missing.append(wrong[~is_held])
+        others.append(wrong[is_held])
+    # Read last, so that what was erased meanwhile is known.
+    seen.append(np.array(history.erased_since(watermark), dtype=np.int64))
     for what, rows in (
-        ("missing from the index", known - found.keys()),
-        ("in the index, but not in the history", found.keys() - known),
-        ("another version in the index", {row for row in known & found.keys() if found[row] != truth[row]}),
+        ("missing from the index", np.concatenate([*missing, held[:0]])),
+        ("in the index, but not in the history", held[~np.isin(held, np.concatenate(seen))]),
+        ("another version in the index", np.concatenate([*others, held[:0]])),
     ):
-        if rows:
-            yield f"{len(rows)} cases are {what} (row {min(rows)} is one); rebuild the index."
-
-
-def _changed_since(history: History, watermark: int) -> Iterator[int]:
-    while changes := history.changes_since(watermark, _PAGE):
-        yield from (change.row_id for change in changes)
-        watermark = changes[-1].change
+        if len(rows):
+            yield f"{len(rows)} cases are {what} (row {rows.min()} is one); rebuild the index."
 
 
 def _wrong_vectors(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +100,11 @@ class IndexParts:
             raise IndexDamaged(f"The snapshot {snapshot} cannot be read ({error!r}); rebuild the index.") from None
 
     def stage(self, removed: Sequence[int], page: CasePage) -> Staged:
-        """Do what takes time, unseen by searches until :meth:`publish`; returns what became of the page's vectors."""
+        """Do what takes time, unseen by searches until :meth:`publish`; returns what became of the page's vectors.
+
+        The inverted index comes last: what it has committed would get into a snapshot without its vectors.
+        """
+        staged = self.dense.stage(page.row_ids, page.vectors)
         try:
             self.fulltext.remove(removed)
             self.fulltext.put(fulltext_documents(page.entries, page.documents))
@@ -108,7 +112,7 @@ class IndexParts:
         except BaseException:
             self.fulltext.rollback()
             raise
-        return self.dense.stage(page.row_ids, page.vectors)
+        return staged
 
     def publish(self, removed: Sequence[int], page: CasePage, staged: Staged) -> None:
         """Bring the other parts up to date; no search may run meanwhile."""
@@ -143,14 +147,15 @@ class IndexParts:
 
         Vectors of an index that has nothing dead and is of the right kind are shared.
         """
-        _make_folders(folder)
-        live = self.entries.live_slots
-        return LiveParts(
-            CaseEntries.from_parts(*self.entries.take(live)),
-            ForwardIndex(self.forward.take(live)),
-            Renewal.begin(self.dense, limits, folder / _DENSE),
-            folder,
-        )
+        with _removed_on_failure(folder):
+            _make_folders(folder)
+            live = self.entries.live_slots
+            return LiveParts(
+                CaseEntries.from_parts(*self.entries.take(live)),
+                ForwardIndex(self.forward.take(live)),
+                Renewal.begin(self.dense, limits, folder / _DENSE),
+                folder,
+            )
 
     def freeze(self, folder: Path, *, is_clean: bool) -> FrozenParts:
         """Copy everything as it is now; live slots only.
@@ -163,18 +168,21 @@ class IndexParts:
             Whether the files that searches read hold nothing of what was erased. They are then linked into ``folder``;
             otherwise they are made anew when the copy is written.
         """
-        _make_folders(folder)
-        live = self.entries.live_slots
-        columns, strings = self.entries.take(live)
-        if is_clean:
-            self.fulltext.link_into(folder / _FULLTEXT)
-        dense = self.dense.freeze(folder / _DENSE, is_clean=is_clean)
-        return FrozenParts(dense, self.forward.take(live), columns, strings, folder, is_clean)
+        with _removed_on_failure(folder):
+            _make_folders(folder)
+            live = self.entries.live_slots
+            columns, strings = self.entries.take(live)
+            if is_clean:
+                self.fulltext.link_into(folder / _FULLTEXT)
+            dense = self.dense.freeze(folder / _DENSE, is_clean=is_clean)
+            return FrozenParts(dense, self.forward.take(live), columns, strings, folder, is_clean)
 
     def remove(self) -> None:
         """Stop the inverted index's threads and remove the folder; vectors that other parts share stay readable."""
-        self.fulltext.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.fulltext.close()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,9 +195,13 @@ class LiveParts:
     folder: Path
 
     def renewed(self) -> IndexParts:
-        """Make parts without what dead slots, deleted documents and removed vectors held; slow."""
-        fulltext = _fulltext_of(self.entries, self.forward, self.folder / _FULLTEXT)
-        return IndexParts(self.vectors.finish(), self.forward, self.entries, fulltext, self.folder)
+        """Make parts without what dead slots, deleted documents and removed vectors held; slow.
+
+        The folder is removed where that fails.
+        """
+        with _removed_on_failure(self.folder):
+            fulltext = _fulltext_of(self.entries, self.forward, self.folder / _FULLTEXT)
+            return IndexParts(self.vectors.finish(), self.forward, self.entries, fulltext, self.folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +224,10 @@ class FrozenParts:
         if not self.has_fulltext:
             self._make_fulltext()
         (self.folder / _FULLTEXT).rename(folder / _FULLTEXT)
-        shutil.rmtree(self.folder)
+
+    def remove(self) -> None:
+        """Remove the folder and what was not written of it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _make_fulltext(self) -> None:
         entries = CaseEntries.from_parts(self.columns, orjson.loads(orjson.dumps(self.strings)))
@@ -221,6 +236,16 @@ class FrozenParts:
         made = _fulltext_of(entries, ForwardIndex(self.forward), made_in)
         made.link_into(self.folder / _FULLTEXT)
         made.close()
+
+
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    """Leave nothing of a folder that could not be filled: what it holds may be of cases that are erased later."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _make_folders(folder: Path) -> None:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from features.errors import IndexDamaged
 from features.files import file_sha256, new_folder
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 MANIFEST = "manifest.json"
 _PREFIX = "snapshot-"
 _WORK_PREFIX = "work-"

@@ -16,6 +16,7 @@ from features.encoder import Encoder, load_encoder
 from features.encoder_card import read_card
 from features.errors import InvalidInput, InvalidTicket
 from features.history import StoredCase
+from features.history_rows import content_hash
 from features.intake import Intake, open_intake
 from features.settings import DEFAULT_ENCODER, load_settings
 from features.text import model_text
@@ -67,7 +68,7 @@ class Tickets:
             created_at = case.ticket.created_at
             later = None if created_at is None else created_at + timedelta(hours=round_)
             case = replace(case, ticket=replace(case.ticket, id=f"{case.id}+{round_}", created_at=later), links=())
-        return StoredCase(number, number, self.masking_rules, case)
+        return StoredCase(number, number, content_hash(case), self.masking_rules, case)
 
 
 def read_tickets(folder: Path, workspace: Path | None, progress: Progress) -> Tickets:

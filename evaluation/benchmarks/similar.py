@@ -23,7 +23,9 @@ from evaluation.ranking_data import ranking_group
 from evaluation.retrieval import gain_over_better, rank_of_best_hit, retrieval_figures
 from features.case_index import CaseIndex
 from features.history import Change, StoredCase
+from features.history_rows import content_hash
 from features.lexical import LexicalStatistics
+from features.ticket import Case
 from serving.ranking import UNTRAINED, Ranker
 
 N_UNLINKED = 2000
@@ -154,6 +156,10 @@ def _reference_ranks(
     return out
 
 
+def _stored(number: int, case: Case, masking_rules: str) -> StoredCase:
+    return StoredCase(number, number, content_hash(case), masking_rules, case)
+
+
 @contextmanager
 def case_index(bench: Bench, rows: Sequence[Row], cut: float) -> Iterator[CaseIndex]:
     """The product's index over every ticket, its statistics from tickets before the cut; a row is its number."""
@@ -166,7 +172,7 @@ def case_index(bench: Bench, rows: Sequence[Row], cut: float) -> Iterator[CaseIn
                 page = rows[start : start + _PAGE]
                 index.apply(
                     [
-                        Change(number, number, StoredCase(number, number, bench.intake.masking_rules, row.stored))
+                        Change(number, number, _stored(number, row.stored, bench.intake.masking_rules))
                         for number, row in enumerate(page, start)
                     ],
                     np.stack([row.example.vector for row in page]),

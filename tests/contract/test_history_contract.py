@@ -23,6 +23,7 @@ from sqlalchemy import create_engine, func, insert, select, text
 from features import history_engine
 from features.errors import HistoryUnavailable, UnknownCase
 from features.history import History
+from features.history_rows import content_hash, digests
 from features.runbooks import Runbook, RunbookSection
 from features.schema import (
     journal_feedback,
@@ -487,6 +488,28 @@ def test_erasing_leaves_nothing_but_a_number(history: History) -> None:
     for table in metadata.sorted_tables:
         with history.reading() as connection:
             assert SECRET_WORDS not in str(connection.execute(select(table)).all()), table.name
+
+
+def test_versions_are_told_in_pages_without_texts(history: History) -> None:
+    history.upsert([a_case(n) for n in range(1, 6)], masking_rules="1")
+    history.upsert([a_case(2, subject="Other")], masking_rules="1")
+    history.erase("T-4")
+    assert history.erased_since(6) == [4]
+    assert history.erased_since(7) == []
+
+    pages = list(history.iter_versions(batch=3))
+
+    assert [page.row_ids.tolist() for page in pages] == [[1, 2, 3], [5]]
+    assert [page.changes.tolist() for page in pages] == [[1, 6, 3], [5]]
+    assert [(*page.systems, *page.ids) for page in pages] == [
+        (*["default"] * 3, "T-1", "T-2", "T-3"),
+        ("default", "T-5"),
+    ]
+    stored = history.cases([1, 2, 3, 5])
+    assert [page.digests.tolist() for page in pages] == [
+        digests([stored[row].content_hash for row in rows]).tolist() for rows in ([1, 2, 3], [5])
+    ]
+    assert stored[2].content_hash == content_hash(stored[2].case)
 
 
 def test_what_was_erased_may_come_again_as_another_row(history: History) -> None:

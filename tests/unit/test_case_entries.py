@@ -11,7 +11,8 @@ import pytest
 
 from features.case_entries import CaseEntries, CaseEntry
 from features.case_filter import CaseFilter, microseconds
-from features.history import StoredCase
+from features.history import StoredCase, StoredVersions
+from features.history_rows import content_hash, digests
 from features.past_record import Who
 from features.text import model_text
 from features.ticket import Case, FixOutcome, Link, LinkType, Outcome, Severity, Status, Ticket
@@ -27,7 +28,7 @@ def stored(row_id: int, *, system: str = "default", change: int = 1, links: tupl
         outcome["resolved_at"] = NOON + timedelta(days=1)
     ticket = Ticket(id=f"T-{row_id}", subject="Login fails", description="Since noon", **values)
     case = Case(ticket=ticket, outcome=Outcome(**outcome), links=links, system=system)
-    return StoredCase(row_id=row_id, change=change, masking_rules="1", case=case)
+    return StoredCase(row_id, change, content_hash(case), "1", case)
 
 
 def held(*cases: StoredCase) -> CaseEntries:
@@ -106,6 +107,29 @@ def test_a_new_version_takes_the_place_of_the_old_one():
     assert [entry.product for entry in entries.entries([1, 7, 2])] == ["web", None]
     assert rows(entries, CaseFilter(product="api")) == set()
     assert entries.changes() == {1: 3, 2: 1}
+
+
+def test_versions_agree_by_row_change_content_and_id():
+    first, second = stored(1, change=8), stored(2, change=9)
+    entries = held(first, second)
+
+    def agree(row: int = 2, change: int = 9, content: bytes = second.content_hash, id_: str = "T-2") -> list[bool]:
+        versions = StoredVersions(
+            np.array([1, row]),
+            np.array([8, change]),
+            digests([first.content_hash, content]),
+            ["default", "default"],
+            ["T-1", id_],
+        )
+        return entries.agree(versions).tolist()
+
+    assert agree() == [True, True]
+    assert agree(row=3) == agree(change=7) == agree(content=bytes(16)) == agree(id_="T-1") == [True, False]
+    taken = CaseEntries.from_parts(*entries.take(entries.live_slots))
+    entries = held()
+    assert agree() == [False, False]
+    entries.absorb(taken)
+    assert agree() == [True, True]
 
 
 def test_dropped_cases_leave_nothing_to_find():

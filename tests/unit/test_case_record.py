@@ -17,6 +17,7 @@ from features.case_entries import CaseEntries
 from features.case_index import CaseIndex
 from features.encoder import HashingEncoder
 from features.history import History, StoredCase
+from features.history_rows import content_hash
 from features.lexical import LexicalStatistics
 from features.past_record import Counted, PastRecord, Who, empty_record
 from features.text import ModelText
@@ -78,7 +79,7 @@ def expected(live: list[Case], who: Who, without: str | None = None) -> np.ndarr
 
 
 def extend(entries: CaseEntries, changed: list[Case]) -> None:
-    stored = [StoredCase(row_id=int(c.id[2:]), change=1, masking_rules="1", case=c) for c in changed]
+    stored = [StoredCase(int(c.id[2:]), 1, content_hash(c), "1", c) for c in changed]
     entries.extend(stored, [ModelText("", "")] * len(stored))
 
 

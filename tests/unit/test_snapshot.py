@@ -72,7 +72,7 @@ def test_every_kind_of_damage_is_seen(tmp_path: Path):
 
     content = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**content, "format": 99}))
-    with pytest.raises(IndexDamaged, match="has format 99, and this version reads 2"):
+    with pytest.raises(IndexDamaged, match="has format 99, and this version reads 3"):
         check_snapshot(path)
     manifest.write_text(json.dumps({**content, "watermark": 9}))
     with pytest.raises(IndexDamaged, match="says that it holds change 9, and its name says another"):
