@@ -42,6 +42,8 @@ _DESTRUCTIVE = Pattern(
             rf"\bremove-item\b[^\n;|]{{0,120}}-recurse\b|\b(?:rd|rmdir)[ \t]+/s\b{_ARGUMENTS}"
             rf"|\bdel[ \t]+/[fsq]\b{_ARGUMENTS}",
             r"\bcurl\b[^\n;|]{0,120}-x[ \t]*['\"]?delete\b[^\n;|]{0,80}",
+            r"\bfind[ \t]+[^\n;|]{0,160}[ \t]-delete\b"
+            r"|\b(?:curl|wget)\b[^\n;|]{0,160}\|[ \t]*(?:sudo[ \t]+)?(?:ba|z)?sh\b",
         )
     ),
     ignore_case=True,
