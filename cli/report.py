@@ -8,6 +8,13 @@ import click
 
 from cli.common import json_option, print_json, progress, settings_of, workspace_option
 
+_out_option = click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Where to write the page (default: exports/ in the workspace).",
+)
+
 
 @click.group("report")
 def report_group() -> None:
@@ -16,12 +23,7 @@ def report_group() -> None:
 
 @report_group.command()
 @click.option("--release", "release_id", default=None, help="Release to report on (default: the newest trained).")
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="Where to write the page (default: exports/ in the workspace).",
-)
+@_out_option
 @workspace_option
 @json_option
 def misclassification(release_id: str | None, out: Path | None, workspace: Path | None, as_json: bool) -> None:
@@ -52,12 +54,7 @@ def misclassification(release_id: str | None, out: Path | None, workspace: Path 
 @click.option(
     "--min-tickets", type=click.IntRange(min=2), default=5, show_default=True, help="Fewer tickets are no topic."
 )
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="Where to write the page (default: exports/ in the workspace).",
-)
+@_out_option
 @workspace_option
 @json_option
 def runbooks(

@@ -54,11 +54,13 @@ class RunbookMap:
         """
         found = np.zeros(len(ids))
         if self.category_weight and category is not None:
-            own = self.category.get(category, {})
-            found += self.category_weight * confidence * own_lift(own, self._totals[0], ids)
+            found += self.category_weight * confidence * self._lift(self.category, 0, category, ids)
         if self.product_weight and product is not None:
-            found += self.product_weight * own_lift(self.product.get(product, {}), self._totals[1], ids)
+            found += self.product_weight * self._lift(self.product, 1, product, ids)
         return found
+
+    def _lift(self, counts: Counts, kind: int, label: str, ids: Sequence[str]) -> NDArray[np.float64]:
+        return lift(count_array(counts.get(label, {}), ids), count_array(self._totals[kind], ids))
 
     def to_json(self) -> dict[str, Any]:
         """JSON that :meth:`from_json` makes the same map of."""
@@ -80,18 +82,31 @@ class RunbookMap:
         )
 
 
-def lift(counts: Counts, label: str, ids: Sequence[str]) -> NDArray[np.float64]:
-    """Logarithm of how much more of a label's links each runbook has than of all, shape (len(ids),).
+def lift(own: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of how much more of a label's links each runbook has than of all.
 
     A runbook that no link names is neither favoured nor held back: 0.
 
+    Parameters
+    ----------
+    own, totals : ndarrays of float64, shape (n_runbooks,)
+        Links to each runbook, of the label's tickets and of all.
+
     Examples
     --------
-    >>> counts = {"Login": {"saml": 9, "billing": 1}, "Invoices": {"billing": 10}}
-    >>> lift(counts, "Login", ["saml", "billing", "new"]).round(2).tolist()
+    >>> lift(np.array([9.0, 1.0, 0.0]), np.array([9.0, 11.0, 0.0])).round(2).tolist()
     [0.51, -0.79, 0.0]
     """
-    return own_lift(counts.get(label, {}), totals_of(counts), ids)
+    is_linked = totals > 0
+    share = totals[is_linked] / totals.sum()
+    result = np.zeros(len(totals))
+    result[is_linked] = np.log((own[is_linked] + _PRIOR_TICKETS * share) / (own.sum() + _PRIOR_TICKETS) / share)
+    return result
+
+
+def count_array(counts: Mapping[str, int], ids: Sequence[str]) -> NDArray[np.float64]:
+    """Counts in the order of ids, shape (len(ids),)."""
+    return np.array([counts.get(name, 0) for name in ids], dtype=np.float64)
 
 
 def totals_of(counts: Counts) -> Mapping[str, int]:
@@ -100,14 +115,3 @@ def totals_of(counts: Counts) -> Mapping[str, int]:
     for of_label in counts.values():
         totals.update(of_label)
     return totals
-
-
-def own_lift(own: Mapping[str, int], totals: Mapping[str, int], ids: Sequence[str]) -> NDArray[np.float64]:
-    """As :func:`lift`, of a label's own links and those of all."""
-    n_own, n_all = sum(own.values()), sum(totals.values())
-    result = np.zeros(len(ids))
-    for number, name in enumerate(ids):
-        if total := totals.get(name, 0):
-            share = total / n_all
-            result[number] = np.log((own.get(name, 0) + _PRIOR_TICKETS * share) / (n_own + _PRIOR_TICKETS) / share)
-    return result

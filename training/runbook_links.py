@@ -20,7 +20,7 @@ from features.runbook_index import LOGITS_PER_SCORE, RunbookIndex, RunbookScores
 from features.runbook_query import RunbookQuery
 from serving.case_feedback import by_row, runbook_feedback
 from serving.runbook_answers import linked_runbooks
-from serving.runbook_map import RunbookMap, lift
+from serving.runbook_map import RunbookMap, count_array, lift, totals_of
 from training.data import TrainingData
 
 LEARNED = "learned"
@@ -126,14 +126,9 @@ def fit_runbook_map(tickets: Sequence[LinkedTicket], ids: Sequence[str]) -> Runb
     """
     if len(tickets) < _MIN_TICKETS:
         return RunbookMap()
-    category = _counts([(ticket.category, ticket) for ticket in tickets], ids)
-    product = _counts([(ticket.product, ticket) for ticket in tickets], ids)
-    lifts = np.stack(
-        [
-            [_own_lift(category, ticket.category, ticket.is_linked, ids) for ticket in tickets],
-            [_own_lift(product, ticket.product, ticket.is_linked, ids) for ticket in tickets],
-        ]
-    )
+    by_label = ([(ticket.category, ticket) for ticket in tickets], [(ticket.product, ticket) for ticket in tickets])
+    category, product = (_counts(labelled, ids) for labelled in by_label)
+    lifts = np.stack([_own_lifts(category, by_label[0], ids), _own_lifts(product, by_label[1], ids)])
     text = np.stack([ticket.scores.fused for ticket in tickets]) * LOGITS_PER_SCORE
     linked = np.stack([ticket.is_linked for ticket in tickets])
     found = minimize(
@@ -190,16 +185,17 @@ def _links(tickets: Iterable[LinkedTicket], ids: Sequence[str]) -> Mapping[str, 
     return dict(Counter(ids[number] for number in numbers))
 
 
-def _own_lift(
-    counts: Mapping[str, Mapping[str, int]], label: str | None, is_linked: NDArray[np.bool_], ids: Sequence[str]
+def _own_lifts(
+    counts: Mapping[str, Mapping[str, int]], labelled: Sequence[tuple[str | None, LinkedTicket]], ids: Sequence[str]
 ) -> Floats:
-    """Lift of a ticket's label by the links of the other tickets."""
-    if label is None or label not in counts:
-        return np.zeros(len(ids))
-    own = dict(counts[label])
-    for number in np.flatnonzero(is_linked).tolist():
-        own[ids[number]] -= 1
-    return lift({**counts, label: own}, label, ids)
+    """Lift of each ticket's label by the links of the other tickets, shape (n_tickets, n_runbooks)."""
+    totals = count_array(totals_of(counts), ids)
+    of_label = {label: count_array(own, ids) for label, own in counts.items()}
+    lifts = np.zeros((len(labelled), len(ids)))
+    for number, (label, ticket) in enumerate(labelled):
+        if label is not None and label in of_label:
+            lifts[number] = lift(of_label[label] - ticket.is_linked, totals - ticket.is_linked)
+    return lifts
 
 
 def _loss(weights: Floats, lifts: Floats, text: Floats, linked: NDArray[np.bool_]) -> tuple[float, Floats]:

@@ -84,8 +84,10 @@ def test_a_map_survives_a_release():
 
 
 def test_the_lift_of_an_unknown_label_is_nothing():
-    assert lift({"Login": {"saml": 3}}, "Weather", IDS).tolist() == [0.0, 0.0, 0.0]
-    assert lift({}, "Login", IDS).tolist() == [0.0, 0.0, 0.0]
+    learned = RunbookMap({"Login": {"saml": 3}}, category_weight=1.0)
+
+    assert learned.log_odds(IDS, category="Weather", confidence=1.0, product=None).tolist() == [0.0, 0.0, 0.0]
+    assert lift(np.zeros(3), np.zeros(3)).tolist() == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
