@@ -84,6 +84,8 @@ class Settings(_Section):
         SQLAlchemy URL of the history; None means ``history.db`` in the workspace.
     encoder : str
         A sentence-transformers model by name or folder, or ``hashing`` (no semantics; for tests).
+    encoder_precision : "int8" or "fp32"
+        Of the encoder's weights, from the next training run on; ``fp32`` takes twice the time.
     system : str
         The ticketing system whose ids the service speaks; with the id it identifies a ticket.
     names : "off" or dotted path
@@ -96,6 +98,7 @@ class Settings(_Section):
     workspace: Path = Path("workspace")
     database_url: str | None = None
     encoder: str = DEFAULT_ENCODER
+    encoder_precision: Literal["int8", "fp32"] = "int8"
     system: str = Field(default="default", pattern=r"^[a-z0-9_.-]{1,64}$")
     names: str = "off"
     taxonomy: Path | None = None
