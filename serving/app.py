@@ -80,6 +80,11 @@ class Context:
         """Groups whose cases the caller may see; None sees all."""
         return self.key.groups if self.key else None
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.place is not None and self.place.is_left
+
     def once(self, request: BaseModel) -> Once | None:
         """The write that a request asks for, where the caller named it."""
         if self.idempotency_key is None:
@@ -201,7 +206,7 @@ def _suggest_each(context: Context) -> list[SuggestionEntry | ErrorAnswer]:
     for position, ticket in enumerate(tickets):
         request_id = new_request_id()
         try:
-            if time.monotonic() > until:
+            if time.monotonic() > until or context.is_given_up:
                 raise DeadlineExceeded("The batch took too long; send this ticket again, in a smaller batch.")
             valid = validate(TicketIn, ticket, ("tickets", position))
             query = to_query(envelope, valid, access_groups=context.access_groups, request_id=request_id)

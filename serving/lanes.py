@@ -146,6 +146,7 @@ class Place:
 
     def __init__(self, queue: WorkQueue, until: float) -> None:
         self.until = until
+        self.is_left = False
         self._queue = queue
         self._future: Future[Any] | None = None
 
@@ -162,6 +163,7 @@ class Place:
         return await asyncio.wrap_future(future)
 
     def leave(self) -> None:
-        """Drop the work, where it has not begun: nobody waits for it any more."""
+        """Drop the work, where it has not begun: nobody waits for it any more. What has begun may look at ``is_left``."""
+        self.is_left = True
         if self._future is None or self._future.cancel():
             self._queue._leave()
