@@ -163,7 +163,7 @@ class Place:
         return await asyncio.wrap_future(future)
 
     def leave(self) -> None:
-        """Drop the work, where it has not begun: nobody waits for it any more. What has begun may look at ``is_left``."""
+        """Drop the work where it has not begun, for nobody waits for it. What has begun may look at ``is_left``."""
         self.is_left = True
         if self._future is None or self._future.cancel():
             self._queue._leave()
