@@ -1,6 +1,8 @@
 # make demo          from nothing to a served suggestion (ONCE=1: stop the service afterwards)
 # make test          the tests, with their own set-up
 # make crash         kills a process that writes the index, 200 times at random moments, and looks at what is left
+# make soak          loads a service for an hour (MINUTES=…) and prints what became of memory, descriptors and latencies
+#                    (WORKSPACE=…: a copy of a workspace, for what is sent is stored there)
 # make venv          just the environment, .venv, with the command `precedent` and every extra but bench
 # make check         linters, types and import contracts
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test crash venv check clean
+.PHONY: demo test crash soak venv check clean
 
 demo: venv
 	@$(BIN)/precedent demo $(if $(filter-out 0 no false,$(ONCE)),--once)
@@ -18,6 +20,10 @@ test: venv
 
 crash: venv
 	@PRECEDENT_CRASH_KILLS=200 $(BIN)/python -m pytest tests/contract/test_case_index_crash.py
+
+soak: venv
+	@test -n "$(WORKSPACE)" || { echo "Say which: make soak WORKSPACE=copy-of-a-workspace" >&2; exit 2; }
+	@$(BIN)/python -m evaluation.benchmarks.soak "$(WORKSPACE)" --minutes $(or $(MINUTES),60)
 
 venv: $(INSTALLED)
 

@@ -35,6 +35,9 @@ class ServiceSettings(_Section):
     max_batch: int = Field(default=100, ge=1, le=100)
     timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     max_concurrency: int = Field(default=64, ge=1, le=4096)
+    max_wait_seconds: float = Field(default=1.0, gt=0, le=60)
+    rate_per_second: float | None = Field(default=None, gt=0, le=100_000)
+    rate_burst: int = Field(default=20, ge=1, le=100_000)
     poll_seconds: float = Field(default=0.25, gt=0, le=60)
     snapshot_seconds: float = Field(default=300.0, gt=0)
     require_key: bool = True
