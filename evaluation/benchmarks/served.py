@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import orjson
@@ -24,6 +25,7 @@ from serving.keys import Scope, create_key, revoke_key
 _STOP_SECONDS = 30
 _ANSWER_SECONDS = 60.0
 _MAX_TEXTS = 2_000
+SUGGEST = "/v1/suggest"
 GONE = 0
 """Status of a request whose connection ended without an answer, or that took more than a minute."""
 
@@ -98,10 +100,29 @@ class Answer:
     retry_after: int | None = None
 
 
+class Listening(Protocol):
+    """Where a service listens, and the key that it asks for."""
+
+    @property
+    def host(self) -> str:
+        """Name or address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """TCP port."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """Sent as ``X-API-Key``."""
+        ...
+
+
 class Client:
     """Keep-alive connections to one service, as many as are needed at a time; HTTP/1.1 by hand."""
 
-    def __init__(self, to: Service) -> None:
+    def __init__(self, to: Listening) -> None:
         self._to = to
         self._free: list[_Connection] = []
         self.n_opened = 0
@@ -190,28 +211,32 @@ class Sent:
     seconds: float = 0.0
 
 
-async def closed_loop(client: Client, body: Callable[[], bytes], *, connections: int, seconds: float) -> Sent:
+async def closed_loop(
+    client: Client, body: Callable[[], bytes], *, connections: int, seconds: float, path: str = SUGGEST
+) -> Sent:
     """Suggestions, each connection sending the next when it has its answer."""
     sent = Sent()
     started = time.perf_counter()
 
     async def one() -> None:
         while time.perf_counter() - started < seconds:
-            sent.answers.append(await client.send("POST", "/v1/suggest", body()))
+            sent.answers.append(await client.send("POST", path, body()))
 
     await asyncio.gather(*(one() for _ in range(connections)))
     sent.seconds = time.perf_counter() - started
     return sent
 
 
-async def open_loop(client: Client, body: Callable[[], bytes], *, per_second: float, seconds: float) -> Sent:
+async def open_loop(
+    client: Client, body: Callable[[], bytes], *, per_second: float, seconds: float, path: str = SUGGEST
+) -> Sent:
     """Suggestions at a steady rate, whatever becomes of them."""
     sent = Sent()
     started = time.perf_counter()
     n_due, asking = int(per_second * seconds), set()
 
     async def one() -> None:
-        sent.answers.append(await client.send("POST", "/v1/suggest", body()))
+        sent.answers.append(await client.send("POST", path, body()))
 
     for number in range(n_due):
         due = started + number / per_second
