@@ -24,8 +24,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from features.errors import DeadlineExceeded, Overloaded
 
-# Weight of the newest in the mean of what work takes: about the last twenty count.
-_NEWEST = 0.1
+# Weight of the newest in what work is thought to take, where it took longer and where it took less. Slowness is learned
+# sooner than it is forgotten, so that a queue that has become slow is seen to be (Finagle's "peak EWMA").
+_SLOWER = 0.2
+_FASTER = 0.05
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,7 +66,7 @@ class WorkQueue:
         self._lock = threading.Lock()
         self._n_waiting = 0
         self._begun_at: set[float] = set()
-        self._mean = 0.0
+        self._typical = 0.0
 
     @property
     def n_waiting(self) -> int:
@@ -87,7 +89,7 @@ class WorkQueue:
         with self._lock:
             now = time.monotonic()
             wait = self._expected_wait(now)
-            if wait > 0 and (wait > self._max_wait or now + wait + self._mean > until):
+            if wait > 0 and (wait > self._max_wait or now + wait + self._typical > until):
                 raise Overloaded(
                     f"The queue of this path ({self._lane}) would take {wait:.1f} s; try again in a moment, or spread "
                     "the requests.",
@@ -108,12 +110,12 @@ class WorkQueue:
     def _expected_wait(self, now: float) -> float:
         """Give each of the queue the thread that is free first, as the threads will do themselves."""
         elapsed = [now - begun for begun in self._begun_at]
-        # What has outlived the mean may be stuck: it is thought to take as long again.
-        free_in = [self._mean - past if past < self._mean else past for past in elapsed]
+        # What has taken longer than is typical may be stuck: it is thought to take as long again.
+        free_in = [self._typical - past if past < self._typical else past for past in elapsed]
         free_in += [0.0] * (self._n_threads - len(free_in))
         heapq.heapify(free_in)
         for _ in range(self._n_waiting):
-            heapq.heapreplace(free_in, free_in[0] + self._mean)
+            heapq.heapreplace(free_in, free_in[0] + self._typical)
         return free_in[0]
 
     def _submit(self, place: Place, work: Callable[[], T]) -> Future[T]:
@@ -133,8 +135,11 @@ class WorkQueue:
         finally:
             with self._lock:
                 self._begun_at.discard(begun)
-                took = time.monotonic() - begun
-                self._mean += (took - self._mean) * (_NEWEST if self._mean else 1.0)
+                self._learn(time.monotonic() - begun)
+
+    def _learn(self, seconds: float) -> None:
+        weight = _SLOWER if seconds > self._typical else _FASTER
+        self._typical += (seconds - self._typical) * (weight if self._typical else 1.0)
 
     def _leave(self) -> None:
         with self._lock:

@@ -51,7 +51,7 @@ def place(queue: WorkQueue, seconds: float = SOON) -> Place:
 
 def taught(queue: WorkQueue, seconds: float) -> None:
     """Have the queue know that work takes so long, without taking it."""
-    queue._mean = seconds
+    queue._typical = seconds
 
 
 async def test_work_is_run_and_its_error_is_raised(queue: WorkQueue) -> None:
@@ -126,7 +126,7 @@ async def test_a_caller_who_cannot_wait_so_long_is_turned_away_at_once(queue: Wo
     place(queue, 1).leave()
 
 
-async def test_work_that_outlives_the_mean_is_thought_to_be_stuck(queue: WorkQueue) -> None:
+async def test_work_that_takes_longer_than_is_typical_is_thought_to_be_stuck(queue: WorkQueue) -> None:
     taught(queue, 0.01)
     held = await busy(queue, 2)
     await begun(held)
@@ -174,3 +174,13 @@ async def test_work_whose_time_has_passed_before_its_turn_is_refused(queue: Work
     mine.leave()
     assert not ran.is_set()
     assert queue.n_waiting == 0
+
+
+def test_slowness_is_learned_sooner_than_it_is_forgotten(queue: WorkQueue) -> None:
+    queue._learn(1.0)
+    queue._learn(2.0)
+    slower = queue._typical
+    assert 1.0 < slower < 2.0
+    queue._learn(1.0)
+    assert 1.0 < queue._typical < slower
+    assert slower - queue._typical < 0.1 * (slower - 1.0)
