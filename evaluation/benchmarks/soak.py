@@ -26,7 +26,8 @@ from evaluation.benchmarks.served import Answer, Client, Questions, Service, ser
 _PARTS = 10
 _KEPT_CASES = 200
 _BATCH = 10
-_SAMPLE_SECONDS = 1.0
+_SAMPLES = 100
+_LONGEST_SAMPLE_SECONDS = 1.0
 _SHOWN = ("suggest", "batch", "case", "feedback", "erase", "probe")
 
 
@@ -74,7 +75,7 @@ class Load:
             (self._feedback, 1.0),
             (self._probe, 1.0),
             (self._malformed, 2.0),
-            (self._sample, _SAMPLE_SECONDS),
+            (self._sample, min(_LONGEST_SAMPLE_SECONDS, self._seconds / _SAMPLES)),
         ]
         await asyncio.gather(*(self._again(step, pause) for step, pause in rhythms))
         self._client.close()
