@@ -6,6 +6,7 @@ One that fails its checks is refused, the old one goes on, and the refusal is to
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -220,6 +221,7 @@ class Follower:
             # A large index takes long to load and to write to disk: what came meanwhile is taken in here, not where
             # the index that answers would have to wait for it.
             parts.index.replay(self._history)
+            _set_apart_from_garbage()
             return parts
 
         n_erased = self._live.index.n_erased if self._live is not None else 0
@@ -299,6 +301,15 @@ class Follower:
         if self._live is not None:
             self._metrics.index_tickets.set(len(self._live.index))
             self._metrics.index_change.set(self._live.index.watermark)
+
+
+def _set_apart_from_garbage() -> None:
+    """Have Python's collector pass over what is there now: a release and its index stay, and looking them through stops
+    every thread (0.16 to 0.19 s with the demo's 2,400 tickets, every ten seconds or so under load).
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _reason(error: BaseException) -> str:

@@ -133,6 +133,8 @@ class Client:
         head += ["Content-Type: application/json", f"Content-Length: {len(body)}", "", ""]
         started = time.perf_counter()
         try:
+            while self._free and self._free[-1].is_closed:
+                self._free.pop()
             connection = self._free.pop() if self._free else await self._opened()
             status, raw, answer = await asyncio.wait_for(
                 connection.exchange("\r\n".join(head).encode() + body), _ANSWER_SECONDS
