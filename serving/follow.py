@@ -305,7 +305,7 @@ class Follower:
 
 def _set_apart_from_garbage() -> None:
     """Have Python's collector pass over what is there now: a release and its index stay, and looking them through stops
-    every thread (0.16 to 0.19 s with the demo's 2,400 tickets, every ten seconds or so under load).
+    every thread (0.16 to 0.19 s with the demo's 630 tickets, every ten seconds or so under load).
     """
     gc.unfreeze()
     gc.collect()
