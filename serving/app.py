@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -21,6 +21,7 @@ from features.ticket import Ticket
 from serving import metrics as figures
 from serving.journal import FeedbackEntry, SuggestionEntry
 from serving.keys import ApiKey
+from serving.metrics import QueuePlace
 from serving.openapi import openapi_json
 from serving.problems import JSON, error_answer, error_json, internal, problem
 from serving.routes import LiveAnswer, ReadyAnswer, Route
@@ -32,10 +33,10 @@ from serving.schemas import (
     ErrorAnswer,
     FeedbackAnswer,
     FeedbackRequest,
-    Suggestion,
     SuggestRequest,
     TicketIn,
 )
+from serving.stages import Part, Stages, recording, timed
 from serving.suggester import Query, Suggester, new_request_id
 from serving.validation import check_has_text, parse, parse_json, to_query, validate
 
@@ -52,8 +53,8 @@ T = TypeVar("T")
 class Context:
     """What the guards know of a request; it travels in the ASGI scope under :data:`CONTEXT`.
 
-    ``until`` is when the caller is given up, by the monotonic clock; ``error_code`` is filled in on the way back, for
-    the log.
+    ``until`` is when the caller is given up, by the monotonic clock; ``stages`` and ``error_code`` are filled in on the
+    way back, for figures and log.
     """
 
     runtime: Runtime
@@ -62,6 +63,7 @@ class Context:
     until: float
     key: ApiKey | None = None
     body: bytes = b""
+    stages: Stages = field(default_factory=Stages)
     error_code: str | None = None
 
     @property
@@ -76,17 +78,22 @@ class Context:
 
     async def compute(self, work: Callable[[Context], T]) -> T:
         """Run what computes on a thread, unless the caller is given up before it begins."""
-        return await self.runtime.compute(_in_time, work, self)
+        with self.runtime.metrics.queued() as place:
+            return await self.runtime.compute(_in_time, work, self, time.perf_counter_ns(), place)
 
     async def wait(self, work: Callable[[Context], T]) -> T:
         """Run what waits for the database on a thread, unless the caller is given up before it begins."""
-        return await self.runtime.wait(_in_time, work, self)
+        with self.runtime.metrics.queued() as place:
+            return await self.runtime.wait(_in_time, work, self, time.perf_counter_ns(), place)
 
 
-def _in_time(work: Callable[[Context], T], context: Context) -> T:
+def _in_time(work: Callable[[Context], T], context: Context, queued: int, place: QueuePlace) -> T:
+    place.leave()
+    context.stages.add(Part.QUEUE, queued, time.perf_counter_ns())
     if time.monotonic() > context.until:
         raise DeadlineExceeded("The time limit passed before the request was begun; try again in a moment.")
-    return work(context)
+    with recording(context.stages):
+        return work(context)
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]
@@ -115,7 +122,8 @@ def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def run(request: Request) -> Response:
         context: Context = request.scope[CONTEXT]
         try:
-            return await handler(request, context)
+            with recording(context.stages):
+                return await handler(request, context)
         except PrecedentError as error:
             context.error_code = error.code
             found = problem(error, context.request_id)
@@ -136,14 +144,16 @@ async def _suggest(_request: Request, context: Context) -> Response:
     runtime = context.runtime
     entry, is_draft_wanted = await context.compute(_suggest_one)
     if is_draft_wanted:
-        suggestion = await runtime.drafter.with_drafts(entry.suggestion, until=context.until)
+        with timed(Part.DRAFT):
+            suggestion = await runtime.drafter.with_drafts(entry.suggestion, until=context.until)
         entry = replace(entry, suggestion=suggestion)
     return _json(await _kept(runtime, entry))
 
 
 def _suggest_one(context: Context) -> tuple[SuggestionEntry, bool]:
-    request = parse(SuggestRequest, context.body)
-    query = to_query(request, request.ticket, access_groups=context.access_groups, request_id=context.request_id)
+    with timed(Part.PARSE):
+        request = parse(SuggestRequest, context.body)
+        query = to_query(request, request.ticket, access_groups=context.access_groups, request_id=context.request_id)
     return _answered(context, context.runtime.follower.suggester(), query, prefix="ticket"), request.draft
 
 
@@ -177,17 +187,22 @@ async def _suggest_batch(_request: Request, context: Context) -> Response:
 
 async def _kept(runtime: Runtime, answered: SuggestionEntry | ErrorAnswer) -> bytes:
     if isinstance(answered, ErrorAnswer):
+        runtime.metrics.count_error(answered.error.code)
         return error_json(answered)
-    suggestion = await runtime.keep(answered)
-    _count(runtime, suggestion)
-    return suggestion.model_dump_json().encode()
+    with timed(Part.JOURNAL):
+        suggestion = await runtime.keep(answered)
+    runtime.metrics.observe_suggestion(suggestion)
+    with timed(Part.SERIALISE):
+        return suggestion.model_dump_json().encode()
 
 
 def _suggest_each(context: Context) -> list[SuggestionEntry | ErrorAnswer]:
     """Answer each ticket on its own: what is wrong with one is told in its place."""
     settings = context.runtime.settings.service
     until = time.monotonic() + settings.timeout_seconds * _BATCH_SHARE
-    envelope, tickets = _batch(context.body, settings.max_batch)
+    with timed(Part.PARSE):
+        envelope, tickets = _batch(context.body, settings.max_batch)
+    context.runtime.metrics.observe_batch(len(tickets))
     suggester = context.runtime.follower.suggester()
     answered: list[SuggestionEntry | ErrorAnswer] = []
     for position, ticket in enumerate(tickets):
@@ -195,8 +210,9 @@ def _suggest_each(context: Context) -> list[SuggestionEntry | ErrorAnswer]:
         try:
             if time.monotonic() > until:
                 raise DeadlineExceeded("The batch took too long; send this ticket again, in a smaller batch.")
-            valid = validate(TicketIn, ticket, ("tickets", position))
-            query = to_query(envelope, valid, access_groups=context.access_groups, request_id=request_id)
+            with timed(Part.PARSE):
+                valid = validate(TicketIn, ticket, ("tickets", position))
+                query = to_query(envelope, valid, access_groups=context.access_groups, request_id=request_id)
             answered.append(_answered(context, suggester, query, prefix=f"tickets.{position}"))
         except PrecedentError as error:
             answered.append(error_answer(error, request_id))
@@ -298,8 +314,3 @@ async def _metrics(_request: Request, context: Context) -> Response:
 
 async def _openapi(_request: Request, _context: Context) -> Response:
     return _json(openapi_json())
-
-
-def _count(runtime: Runtime, suggestion: Suggestion) -> None:
-    runtime.metrics.observe_answer("category", suggestion.category.action)
-    runtime.metrics.observe_answer("severity", suggestion.severity.action)

@@ -186,8 +186,10 @@ class _Exchange:
             "ms": round(seconds * 1000, 1),
         }
         if self.context is not None:
+            runtime.metrics.observe_parts(self.context.stages.taken)
             fields |= {"key": self.context.key_id, "bytes": len(self.context.body)}
         if code := self._error_code or (self.context.error_code if self.context else None):
+            runtime.metrics.count_error(code)
             fields["error"] = code
         # Probes and scrapes come all day.
         is_routine = self.route is not None and not self.route.is_guarded_by_load
