@@ -27,10 +27,12 @@ class _Section(BaseModel):
 
 
 class ServiceSettings(_Section):
-    """The served process: address, limits (bytes, seconds, counts)."""
+    """The served process: address, certificate and key (PEM files) for TLS, limits (bytes, seconds, counts)."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8440, ge=0, le=65535)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864)
     max_batch: int = Field(default=100, ge=1, le=100)
     timeout_seconds: float = Field(default=10.0, gt=0, le=120)

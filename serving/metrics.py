@@ -56,7 +56,8 @@ class Metrics:
         PlatformCollector(registry=self._registry)
         self._requests = self._counter("requests", "Requests by route, method and status", "route", "method", "status")
         self._seconds = self._histogram("request_seconds", "Time to answer a request, by route", _SECONDS, "route")
-        self._part_seconds = self._histogram("part_seconds", "Time for a part of an answer", _PART_SECONDS, "part")
+        part_seconds = self._histogram("part_seconds", "Time for a part of an answer", _PART_SECONDS, "part")
+        self._of_part = {part: part_seconds.labels(part.value) for part in Part}
         self._queue = self._gauge("queue_requests", "Requests that wait for a thread")
         self._batch = self._histogram("batch_tickets", "Tickets in a request to /v1/suggest/batch", _TICKETS)
         self._errors = self._counter("errors", "Errors answered, by code; each ticket of a batch counts", "code")
@@ -91,7 +92,7 @@ class Metrics:
     def observe_parts(self, taken: Iterable[Took]) -> None:
         """Take down how long the parts of a request took."""
         for took in taken:
-            self._part_seconds.labels(took.part.value).observe(took.seconds)
+            self._of_part[took.part].observe(took.seconds)
 
     @contextmanager
     def queued(self) -> Iterator[QueuePlace]:
@@ -146,8 +147,6 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _begin_at_zero(self) -> None:
-        for part in Part:
-            self._part_seconds.labels(part.value)
         for code in _error_codes(PrecedentError):
             self._errors.labels(code)
         for target in _TARGETS:

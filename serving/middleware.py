@@ -47,6 +47,7 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+_HSTS = {"strict-transport-security": "max-age=31536000"}
 
 
 class ClientGoneError(Exception):
@@ -156,6 +157,8 @@ class _Exchange:
             self.status = message["status"]
             headers = MutableHeaders(raw=message["headers"])
             headers.update({**_HEADERS, "x-request-id": self.request_id})
+            if self.scope["scheme"] == "https":
+                headers.update(_HSTS)
             if "server" in headers:
                 del headers["server"]
         await self._send(message)
