@@ -75,6 +75,21 @@ class DraftingSettings(_Section):
     timeout_seconds: float = Field(default=5.0, gt=0, le=60)
 
 
+class TracingSettings(_Section):
+    """Traces of requests by OpenTelemetry; without ``url`` there are none.
+
+    Attributes
+    ----------
+    url : str or None
+        Where a collector takes OTLP over HTTP, as in ``http://127.0.0.1:4318/v1/traces``.
+    sample_ratio : float
+        Share of the requests that are traced; a caller who sends a ``traceparent`` has decided already.
+    """
+
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s/]+\S*$")
+    sample_ratio: float = Field(default=1.0, ge=0, le=1)
+
+
 class Settings(_Section):
     """Everything that can be set.
 
@@ -105,6 +120,7 @@ class Settings(_Section):
     service: ServiceSettings = ServiceSettings()
     index: IndexSettings = IndexSettings()
     drafting: DraftingSettings = DraftingSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @property
     def history_url(self) -> str:

@@ -38,6 +38,7 @@ from serving.schemas import (
 )
 from serving.stages import Part, Stages, recording, timed
 from serving.suggester import Query, Suggester, new_request_id
+from serving.tracing import Trace
 from serving.validation import check_has_text, parse, parse_json, to_query, validate
 
 logger = logging.getLogger("precedent.app")
@@ -53,8 +54,8 @@ T = TypeVar("T")
 class Context:
     """What the guards know of a request; it travels in the ASGI scope under :data:`CONTEXT`.
 
-    ``until`` is when the caller is given up, by the monotonic clock; ``stages`` and ``error_code`` are filled in on the
-    way back, for figures and log.
+    ``until`` is when the caller is given up, by the monotonic clock; ``trace`` is there where traces are on; ``stages``
+    and ``error_code`` are filled in on the way back, for figures and log.
     """
 
     runtime: Runtime
@@ -62,6 +63,7 @@ class Context:
     route: Route
     until: float
     key: ApiKey | None = None
+    trace: Trace | None = None
     body: bytes = b""
     stages: Stages = field(default_factory=Stages)
     error_code: str | None = None
@@ -70,6 +72,12 @@ class Context:
     def key_id(self) -> str | None:
         """Id of the caller's key."""
         return self.key.key_id if self.key else None
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What a line of the log is found by."""
+        traced = {} if self.trace is None else {"trace_id": self.trace.trace_id}
+        return {"request_id": self.request_id, **traced}
 
     @property
     def access_groups(self) -> frozenset[str] | None:
@@ -128,7 +136,7 @@ def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             context.error_code = error.code
             found = problem(error, context.request_id)
         except Exception:
-            logger.exception("request failed", extra={"fields": {"request_id": context.request_id}})
+            logger.exception("request failed", extra={"fields": context.ids})
             context.error_code = PrecedentError.code
             found = problem(internal(), context.request_id)
         return Response(found.body, found.status, dict(found.headers))
@@ -217,7 +225,7 @@ def _suggest_each(context: Context) -> list[SuggestionEntry | ErrorAnswer]:
         except PrecedentError as error:
             answered.append(error_answer(error, request_id))
         except Exception:
-            logger.exception("ticket of a batch failed", extra={"fields": {"request_id": request_id}})
+            logger.exception("ticket of a batch failed", extra={"fields": {**context.ids, "request_id": request_id}})
             answered.append(error_answer(internal(), request_id))
     return answered
 

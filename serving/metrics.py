@@ -69,6 +69,7 @@ class Metrics:
         self._novel = self._counter("novel_tickets", "Tickets that were said to be unlike anything seen")
         self._journal_failures = self._counter("journal_failures", "Suggestions that the journal did not keep")
         self._follow_failures = self._counter("follow_failures", "Times that the history could not be followed")
+        self._trace_failures = self._counter("trace_export_failures", "Times that spans could not be sent")
         self.in_flight = self._gauge("requests_in_flight", "Requests being answered")
         self.index_tickets = self._gauge("index_tickets", "Tickets in the case index")
         self.index_change = self._gauge("index_change", "Change number up to which the case index is current")
@@ -133,6 +134,10 @@ class Metrics:
     def count_follow_failure(self) -> None:
         """Count a time that the history could not be followed."""
         self._follow_failures.inc()
+
+    def count_trace_failure(self) -> None:
+        """Count a time that spans could not be sent."""
+        self._trace_failures.inc()
 
     def set_release(self, release_id: str, created_at: datetime) -> None:
         """Say which release is served, and no other any more."""

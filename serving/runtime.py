@@ -17,6 +17,7 @@ from serving.journal import Journal, SuggestionEntry
 from serving.keys import KeyRing
 from serving.metrics import Metrics
 from serving.schemas import Suggestion
+from serving.tracing import Tracing
 
 # Suggestions compute; what waits for the database has threads of its own, so that neither holds up the other.
 _COMPUTE_THREADS = max(2, min(8, os.cpu_count() or 2))
@@ -39,6 +40,7 @@ class Runtime:
         self.keys = KeyRing(history)
         self.journal = Journal(history, settings.system)
         self.drafter = Drafter(settings.drafting, intake.mask)
+        self.tracing = _tracing(settings, self.metrics)
         self.follower = Follower(settings, history, intake, self.metrics)
         self._compute = ThreadPoolExecutor(_COMPUTE_THREADS, thread_name_prefix="suggest")
         self._waiting = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="database")
@@ -74,6 +76,8 @@ class Runtime:
         self.journal.stop()
         self.follower.stop()
         self.history.close()
+        if self.tracing is not None:
+            self.tracing.stop()
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what computes on a thread; it is dropped if it has not begun when the caller gives up."""
@@ -94,3 +98,9 @@ class Runtime:
             return suggestion.model_copy(update={"request_id": kept.result()})
         self.metrics.count_journal_failure()
         return suggestion.model_copy(update={"notes": [*suggestion.notes, JOURNAL_UNAVAILABLE]})
+
+
+def _tracing(settings: Settings, metrics: Metrics) -> Tracing | None:
+    if settings.tracing.url is None:
+        return None
+    return Tracing(settings.tracing, metrics.count_trace_failure)
