@@ -1,6 +1,7 @@
 # make demo          from nothing to a served suggestion (ONCE=1: stop the service afterwards)
 # make test          the tests, with their own set-up
 # make crash         kills a process that writes the index, 200 times at random moments, and looks at what is left
+# make fuzz          sends the service 10,000 generated requests, good and bad, and prints what it answered
 # make venv          just the environment, .venv, with the command `precedent` and every extra but bench
 # make check         linters, types and import contracts
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test crash venv check clean
+.PHONY: demo test crash fuzz audit venv check clean
 
 demo: venv
 	@$(BIN)/precedent demo $(if $(filter-out 0 no false,$(ONCE)),--once)
@@ -18,6 +19,9 @@ test: venv
 
 crash: venv
 	@PRECEDENT_CRASH_KILLS=200 $(BIN)/python -m pytest tests/contract/test_case_index_crash.py
+
+fuzz: venv
+	@PRECEDENT_FUZZ_CASES=10000 $(BIN)/python -m pytest tests/service/test_served_fuzz.py
 
 venv: $(INSTALLED)
 
