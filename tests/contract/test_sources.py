@@ -269,19 +269,21 @@ def test_any_bytes_are_read_rejected_or_unreadable(export: Export, data: bytes |
             assert row.case.id
 
 
+MAPPING_LINES = (
+    *("[columns]", "[severity]", "[status]", "[bad]", 'id = "key"', 'unknown = "ignore"', 'a = "sev1"', "a = 1", "= ="),
+    *('time_zone = "Europe/Vienna"', 'time_zone = "Mars"', "x = [1, {y = 2}]", '"" = ""', "\0"),
+)
+
+
 @given(
     st.one_of(
         st.binary(max_size=100),
         st.lists(
-            st.sampled_from(
-                ["[columns]", "[severity]", "[status]", "[bad]", 'id = "key"', 'unknown = "ignore"',
-                 'a = "sev1"', "a = 1", 'time_zone = "Europe/Vienna"', 'time_zone = "Mars"', "x = [1, {y = 2}]", '"" = ""',
-                 "= =", "\0"]
-            ),
+            st.sampled_from(MAPPING_LINES),
             max_size=8,
         ).map(lambda lines: "\n".join(lines).encode()),
     )
-)  # fmt: skip
+)
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_mapping_is_taken_or_refused_by_name(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "mapping.toml"
