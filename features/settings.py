@@ -8,18 +8,21 @@ error. No other module reads the environment.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from features.errors import SettingsInvalid
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 HASHING_ENCODER = "hashing"
 _PREFIX = "PRECEDENT_"
+_SECRET = re.compile(r"key|secret|password|token|url")
 
 
 class _Section(BaseModel):
@@ -209,10 +212,16 @@ def load_settings(workspace: Path | str | None = None, environ: Mapping[str, str
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise SettingsInvalid(
-            f"Setting {name} is wrong: {first['msg']} (got {first['input']!r}); "
+            f"Setting {name} is wrong: {first['msg']}{_shown(first)}; "
             f"mend it in {folder / 'precedent.toml'} or in {_PREFIX}{name.upper().replace('.', '__')}.",
             field=name,
         ) from None
+
+
+def _shown(error: ErrorDetails) -> str:
+    """The offending value, where it is no secret: one may also stand under a name that is misspelt, or as a section."""
+    may_be_secret = _SECRET.search(str(error["loc"][-1])) or error["type"] in ("extra_forbidden", "model_type")
+    return "" if may_be_secret else f" (got {error['input']!r})"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

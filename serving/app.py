@@ -23,6 +23,7 @@ from serving.journal import FeedbackEntry, SuggestionEntry
 from serving.keys import ApiKey
 from serving.metrics import QueuePlace
 from serving.openapi import openapi_json
+from serving.permits import check_may_erase, check_may_store
 from serving.problems import JSON, error_answer, error_json, internal, problem
 from serving.routes import LiveAnswer, ReadyAnswer, Route
 from serving.runtime import Runtime
@@ -256,6 +257,7 @@ def _store_case(context: Context) -> CaseAnswer:
         check_has_text(case.ticket)
     except PrecedentError as error:
         raise _within("case", error) from None
+    check_may_store(runtime.history, case, context.access_groups)
     stored = runtime.history.upsert([case], masking_rules=runtime.intake.masking_rules)
     runtime.follower.wake()
     return CaseAnswer(id=case.id, change=stored.change)
@@ -267,6 +269,7 @@ async def _erase_case(request: Request, context: Context) -> Response:
 
 def _erase(case_id: str, context: Context) -> CaseAnswer:
     runtime = context.runtime
+    check_may_erase(runtime.history, case_id, runtime.settings.system, context.access_groups)
     change = runtime.history.erase(case_id, system=runtime.settings.system)
     runtime.follower.wake()
     return CaseAnswer(id=case_id, change=change)

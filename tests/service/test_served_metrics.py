@@ -25,7 +25,7 @@ needs_promtool = pytest.mark.skipif(promtool is None, reason="needs promtool (De
 
 
 def samples(service) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    with service.client("suggest") as client:
+    with service.client() as client:
         text = client.get("/metrics").text
     found = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -101,7 +101,7 @@ def test_the_age_of_the_release_is_told(service):
 
 
 def test_every_figure_that_alerts_and_dashboard_use_is_there(service):
-    with service.client("suggest") as client:
+    with service.client() as client:
         exposed = {line.split()[2] for line in client.get("/metrics").text.splitlines() if line.startswith("# TYPE ")}
     exposed |= {f"{name}{end}" for name in exposed for end in ("_bucket", "_sum", "_count")}
     used = {name for expression in expressions() for name in NAME.findall(expression)}
@@ -143,7 +143,7 @@ def test_every_alert_has_a_test():
 
 @needs_promtool
 def test_promtool_finds_no_fault_in_the_figures(service):
-    with service.client("suggest") as client:
+    with service.client() as client:
         text = client.get("/metrics").text
     done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
