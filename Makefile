@@ -2,6 +2,7 @@
 # make test          the tests, with their own set-up
 # make crash         kills a process that writes the index, 200 times at random moments, and looks at what is left
 # make fuzz          sends the service 10,000 generated requests, good and bad, and prints what it answered
+# make audit         asks, over the network, whether a pinned package has a known fault
 # make venv          just the environment, .venv, with the command `precedent` and every extra but bench
 # make check         linters, types and import contracts
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -19,6 +20,10 @@ test: venv
 
 crash: venv
 	@PRECEDENT_CRASH_KILLS=200 $(BIN)/python -m pytest tests/contract/test_case_index_crash.py
+
+audit: venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip-audit
+	@$(BIN)/pip-audit --strict --skip-editable --requirement constraints.txt --no-deps
 
 fuzz: venv
 	@PRECEDENT_FUZZ_CASES=10000 $(BIN)/python -m pytest tests/service/test_served_fuzz.py

@@ -14,9 +14,9 @@ import pytest
 
 HERE = Path(__file__).parent
 WANTED = int(os.environ.get("PRECEDENT_FUZZ_CASES", "750"))
-# schemathesis makes some 700 cases of the document's bounds; then this many for each operation, four of which take
+# schemathesis makes some 700 cases of the document's bounds; then this many for each operation, five of which take
 # more than some.
-EXAMPLES = max(15, (WANTED - 700) // 3)
+EXAMPLES = max(15, (WANTED - 700) // 4)
 NO_ANSWER_SECONDS = 20
 LONGEST_RUN_SECONDS = 3600
 
