@@ -3,6 +3,8 @@
 # make crash         kills a process that writes the index, 200 times at random moments, and looks at what is left
 # make fuzz          sends the service 10,000 generated requests, good and bad, and prints what it answered
 # make audit         asks, over the network, whether a pinned package has a known fault
+# make soak          loads a service for an hour (MINUTES=…) and prints what became of memory, descriptors and latencies
+#                    (WORKSPACE=…: a copy of a workspace, for what is sent is stored there)
 # make venv          just the environment, .venv, with the command `precedent` and every extra but bench
 # make check         linters, types and import contracts
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -10,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test crash fuzz audit venv check clean
+.PHONY: demo test crash soak fuzz audit venv check clean
 
 demo: venv
 	@$(BIN)/precedent demo $(if $(filter-out 0 no false,$(ONCE)),--once)
@@ -27,6 +29,10 @@ audit: venv
 
 fuzz: venv
 	@PRECEDENT_FUZZ_CASES=10000 $(BIN)/python -m pytest tests/service/test_served_fuzz.py
+
+soak: venv
+	@test -n "$(WORKSPACE)" || { echo "Say which: make soak WORKSPACE=copy-of-a-workspace" >&2; exit 2; }
+	@$(BIN)/python -m evaluation.benchmarks.soak "$(WORKSPACE)" --minutes $(or $(MINUTES),60)
 
 venv: $(INSTALLED)
 

@@ -10,13 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from features.errors import EncoderRefused
 from features.files import file_sha256, write_synced
 
-FORMAT_VERSION = 2
-"""2: the graph may give the vectors of tokens. Vectors of texts are the same, and format 1 is read as before."""
-_READ_FORMATS = (1, 2)
+FORMAT_VERSION = 3
+"""2: the graph may give the vectors of tokens; 3: its weights may be of 8 bits. Older ones are read as before."""
+_READ_FORMATS = (1, 2, 3)
+
+Precision = Literal["int8", "fp32"]
 
 
 class EncoderCard(BaseModel):
-    """``encoder.json``: what an exported encoder is, and the SHA-256 of each of its files."""
+    """``encoder.json``: what an exported encoder is, and the SHA-256 of each of its files.
+
+    ``precision`` is that of the weights. With ``int8`` the activations are quantised as they come, by one scale for all
+    texts that run together.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,6 +33,7 @@ class EncoderCard(BaseModel):
     dimension: int = Field(ge=1, le=65_536)
     max_tokens: int = Field(ge=2, le=8_192)
     pad_id: int = 0
+    precision: Precision = "fp32"
     files: dict[str, str] = {}
 
 

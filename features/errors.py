@@ -6,6 +6,7 @@
     ├── InvalidInput (400)            what the caller sent cannot be used
     │   ├── UnknownField (400)
     │   ├── InvalidTicket (422)       well formed, but breaks a bound
+    │   ├── KeyReused (422)           an idempotency key that came with another body before
     │   ├── BodyTooLarge (413)
     │   └── WrongContentType (415)
     ├── Unauthenticated (401)         no key, or a wrong one
@@ -18,6 +19,7 @@
     ├── Conflict (409)                true at another time, not now
     │   └── EncoderMismatch (409)     an index or vectors of another encoder
     ├── Overloaded (503)
+    ├── TooManyRequests (429)         more than one key may send
     ├── Unavailable (503)             a part that the answer needs is not there
     │   ├── HistoryUnavailable (503)
     │   │   └── HistoryFull (507)     no room left to store
@@ -80,6 +82,13 @@ class InvalidTicket(InvalidInput):
 
     status = 422
     code = "invalid_ticket"
+
+
+class KeyReused(InvalidInput):
+    """An idempotency key that came with another request before."""
+
+    status = 422
+    code = "idempotency_key_reused"
 
 
 class BodyTooLarge(InvalidInput):
@@ -160,10 +169,25 @@ class EncoderMismatch(Conflict):
 
 
 class Overloaded(PrecedentError):
-    """More requests than the service takes at once."""
+    """More requests than the service takes at once; ``retry_seconds`` is when to try again."""
 
     status = 503
     code = "overloaded"
+
+    def __init__(self, message: str, *, retry_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
+class TooManyRequests(PrecedentError):
+    """More requests of one key than it may send; ``retry_seconds`` is when to try again."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
 
 
 class Unavailable(PrecedentError):

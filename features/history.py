@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine, select
 
-from features import history_erasure, history_reads, history_vectors, history_writes
+from features import history_erasure, history_reads, history_vectors, history_writes, idempotency
 from features.history_engine import Database
 from features.history_rows import Change, HistoryCounts, StoredCase, StoredLink, StoredVersions, UpsertResult
+from features.idempotency import Once
 from features.schema import CHANGES, RUNBOOKS, superseded, tickets
 from features.ticket import Case, LinkType
 
@@ -89,7 +90,7 @@ class History:
         """A connection in one transaction that writes, for tables that other modules own."""
         return self._database.writing()
 
-    def upsert(self, cases: Sequence[Case], *, masking_rules: str) -> UpsertResult:
+    def upsert(self, cases: Sequence[Case], *, masking_rules: str, once: Once | None = None) -> UpsertResult:
         """Store cases by system and id, in one transaction.
 
         A case that is stored already as it is gets no new change number, and neither does one whose ``version`` is
@@ -101,9 +102,23 @@ class History:
             Masked by :meth:`features.intake.Intake.prepare`.
         masking_rules : str
             Version of the masking rules.
+        once : Once, optional
+            Names the write: where it was applied before, nothing is stored, and the change number is that of then.
+
+        Raises
+        ------
+        KeyReused
+            If another write was applied under the name.
         """
         with self.writing() as connection:
-            return history_writes.upsert(connection, cases, masking_rules)
+            if once is None:
+                return history_writes.upsert(connection, cases, masking_rules)
+            before = idempotency.recall(connection, once)
+            if before is not None:
+                return UpsertResult(inserted=0, updated=0, unchanged=len(cases), change=before.change or 0)
+            result = history_writes.upsert(connection, cases, masking_rules)
+            idempotency.remember(connection, once, result.change)
+            return result
 
     def case(self, id: str, *, system: str = "default") -> StoredCase | None:  # noqa: A002
         """A case by the id that its source uses; None where there is none."""

@@ -28,7 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 """The newest migration; known here so that opening a history that is current needs no Alembic."""
 
 CHANGES = "changes"
@@ -243,6 +243,8 @@ journal_feedback = Table(
     Index(None, "request_id"),
     Index(None, "ref_id"),
 )
+SAID_IN_ORDER = (journal_feedback.c.at, journal_feedback.c.id)
+"""Feedback in the order in which it was said, which may not be the one in which it came."""
 
 api_keys = Table(
     "api_keys",
@@ -255,4 +257,15 @@ api_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    # Hashes, of which features/idempotency.py says what they are of.
+    Column("name", String, primary_key=True),
+    Column("fingerprint", String, nullable=False),
+    Column("change", Number),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "at"),
 )

@@ -40,6 +40,9 @@ class ServiceSettings(_Section):
     max_batch: int = Field(default=100, ge=1, le=100)
     timeout_seconds: float = Field(default=10.0, gt=0, le=120)
     max_concurrency: int = Field(default=64, ge=1, le=4096)
+    max_wait_seconds: float = Field(default=1.0, gt=0, le=60)
+    rate_per_second: float | None = Field(default=None, gt=0, le=100_000)
+    rate_burst: int = Field(default=20, ge=1, le=100_000)
     poll_seconds: float = Field(default=0.25, gt=0, le=60)
     snapshot_seconds: float = Field(default=300.0, gt=0)
     require_key: bool = True
@@ -104,6 +107,8 @@ class Settings(_Section):
         SQLAlchemy URL of the history; None means ``history.db`` in the workspace.
     encoder : str
         A sentence-transformers model by name or folder, or ``hashing`` (no semantics; for tests).
+    encoder_precision : "int8" or "fp32"
+        Of the encoder's weights, from the next training run on; ``fp32`` takes twice the time.
     system : str
         The ticketing system whose ids the service speaks; with the id it identifies a ticket.
     names : "off" or dotted path
@@ -116,6 +121,7 @@ class Settings(_Section):
     workspace: Path = Path("workspace")
     database_url: str | None = None
     encoder: str = DEFAULT_ENCODER
+    encoder_precision: Literal["int8", "fp32"] = "int8"
     system: str = Field(default="default", pattern=r"^[a-z0-9_.-]{1,64}$")
     names: str = "off"
     taxonomy: Path | None = None

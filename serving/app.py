@@ -11,17 +11,20 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from features.errors import DeadlineExceeded, InvalidInput, PrecedentError
+from features.idempotency import Once
+from features.intake_checks import checked_time
 from features.ticket import Ticket
 from serving import metrics as figures
 from serving.journal import FeedbackEntry, SuggestionEntry
 from serving.keys import ApiKey
-from serving.metrics import QueuePlace
+from serving.lanes import Place
 from serving.openapi import openapi_json
 from serving.permits import check_may_erase, check_may_store
 from serving.problems import JSON, error_answer, error_json, internal, problem
@@ -55,8 +58,9 @@ T = TypeVar("T")
 class Context:
     """What the guards know of a request; it travels in the ASGI scope under :data:`CONTEXT`.
 
-    ``until`` is when the caller is given up, by the monotonic clock; ``trace`` is there where traces are on; ``stages``
-    and ``error_code`` are filled in on the way back, for figures and log.
+    ``until`` is when the caller is given up, by the monotonic clock; ``place`` is the one in the queue of the route's
+    lane; ``trace`` is there where traces are on; ``stages`` and ``error_code`` are filled in on the way back, for
+    figures and log.
     """
 
     runtime: Runtime
@@ -66,6 +70,8 @@ class Context:
     key: ApiKey | None = None
     trace: Trace | None = None
     body: bytes = b""
+    place: Place | None = None
+    idempotency_key: str | None = None
     stages: Stages = field(default_factory=Stages)
     error_code: str | None = None
 
@@ -85,22 +91,27 @@ class Context:
         """Groups whose cases the caller may see; None sees all."""
         return self.key.groups if self.key else None
 
-    async def compute(self, work: Callable[[Context], T]) -> T:
-        """Run what computes on a thread, unless the caller is given up before it begins."""
-        with self.runtime.metrics.queued() as place:
-            return await self.runtime.compute(_in_time, work, self, time.perf_counter_ns(), place)
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.place is not None and self.place.is_left
 
-    async def wait(self, work: Callable[[Context], T]) -> T:
-        """Run what waits for the database on a thread, unless the caller is given up before it begins."""
-        with self.runtime.metrics.queued() as place:
-            return await self.runtime.wait(_in_time, work, self, time.perf_counter_ns(), place)
+    def once(self, request: BaseModel) -> Once | None:
+        """The write that a request asks for, where the caller named it."""
+        if self.idempotency_key is None:
+            return None
+        sent = request.model_dump(mode="json", exclude_unset=True)
+        return Once.of(self.idempotency_key, caller=self.key_id or "", operation=self.route.template, request=sent)
+
+    async def run(self, work: Callable[[Context], T]) -> T:
+        """Run the request's work when its turn comes, unless the caller is given up before."""
+        if self.place is None:
+            raise RuntimeError(f"{self.route.template} has no lane")
+        return await self.place.run(_timed_work, work, self, time.perf_counter_ns())
 
 
-def _in_time(work: Callable[[Context], T], context: Context, queued: int, place: QueuePlace) -> T:
-    place.leave()
+def _timed_work(work: Callable[[Context], T], context: Context, queued: int) -> T:
     context.stages.add(Part.QUEUE, queued, time.perf_counter_ns())
-    if time.monotonic() > context.until:
-        raise DeadlineExceeded("The time limit passed before the request was begun; try again in a moment.")
     with recording(context.stages):
         return work(context)
 
@@ -151,7 +162,7 @@ def _json(body: str | bytes, status: int = 200) -> Response:
 
 async def _suggest(_request: Request, context: Context) -> Response:
     runtime = context.runtime
-    entry, is_draft_wanted = await context.compute(_suggest_one)
+    entry, is_draft_wanted = await context.run(_suggest_one)
     if is_draft_wanted:
         with timed(Part.DRAFT):
             suggestion = await runtime.drafter.with_drafts(entry.suggestion, until=context.until)
@@ -189,7 +200,7 @@ def _within(prefix: str, error: PrecedentError) -> PrecedentError:
 
 async def _suggest_batch(_request: Request, context: Context) -> Response:
     runtime = context.runtime
-    answered = await context.compute(_suggest_each)
+    answered = await context.run(_suggest_each)
     parts = await asyncio.gather(*(_kept(runtime, each) for each in answered))
     return _json(b'{"results":[' + b",".join(parts) + b"]}")
 
@@ -208,16 +219,19 @@ async def _kept(runtime: Runtime, answered: SuggestionEntry | ErrorAnswer) -> by
 def _suggest_each(context: Context) -> list[SuggestionEntry | ErrorAnswer]:
     """Answer each ticket on its own: what is wrong with one is told in its place."""
     settings = context.runtime.settings.service
-    until = time.monotonic() + settings.timeout_seconds * _BATCH_SHARE
+    now = time.monotonic()
+    until = now + (context.until - now) * _BATCH_SHARE
     with timed(Part.PARSE):
         envelope, tickets = _batch(context.body, settings.max_batch)
     context.runtime.metrics.observe_batch(len(tickets))
+    if context.runtime.rates is not None:
+        context.runtime.rates.charge(context.key_id or "", len(tickets) - 1)
     suggester = context.runtime.follower.suggester()
     answered: list[SuggestionEntry | ErrorAnswer] = []
     for position, ticket in enumerate(tickets):
         request_id = new_request_id()
         try:
-            if time.monotonic() > until:
+            if time.monotonic() > until or context.is_given_up:
                 raise DeadlineExceeded("The batch took too long; send this ticket again, in a smaller batch.")
             with timed(Part.PARSE):
                 valid = validate(TicketIn, ticket, ("tickets", position))
@@ -246,7 +260,7 @@ def _batch(body: bytes, max_batch: int) -> tuple[BatchRequest, Sequence[object]]
 
 
 async def _add_case(_request: Request, context: Context) -> Response:
-    return _json((await context.wait(_store_case)).model_dump_json())
+    return _json((await context.run(_store_case)).model_dump_json())
 
 
 def _store_case(context: Context) -> CaseAnswer:
@@ -258,13 +272,14 @@ def _store_case(context: Context) -> CaseAnswer:
     except PrecedentError as error:
         raise _within("case", error) from None
     check_may_store(runtime.history, case, context.access_groups)
-    stored = runtime.history.upsert([case], masking_rules=runtime.intake.masking_rules)
+    once = context.once(request)
+    stored = runtime.history.upsert([case], masking_rules=runtime.intake.masking_rules, once=once)
     runtime.follower.wake()
     return CaseAnswer(id=case.id, change=stored.change)
 
 
 async def _erase_case(request: Request, context: Context) -> Response:
-    return _json((await context.wait(partial(_erase, request.path_params["id"]))).model_dump_json())
+    return _json((await context.run(partial(_erase, request.path_params["id"]))).model_dump_json())
 
 
 def _erase(case_id: str, context: Context) -> CaseAnswer:
@@ -276,7 +291,7 @@ def _erase(case_id: str, context: Context) -> CaseAnswer:
 
 
 async def _add_feedback(_request: Request, context: Context) -> Response:
-    return _json((await context.wait(_store_feedback)).model_dump_json())
+    return _json((await context.run(_store_feedback)).model_dump_json())
 
 
 def _store_feedback(context: Context) -> FeedbackAnswer:
@@ -289,8 +304,10 @@ def _store_feedback(context: Context) -> FeedbackAnswer:
     except PrecedentError as error:
         error.field = "by" if error.field == "reporter" else "value"
         raise
+    said_at = checked_time(request.at, "at")
     entry = FeedbackEntry(
-        at=datetime.now(UTC),
+        at=said_at or datetime.now(UTC),
+        is_dated=said_at is not None,
         key_id=context.key_id,
         request_id=request.request_id,
         kind=request.kind,
@@ -299,7 +316,7 @@ def _store_feedback(context: Context) -> FeedbackAnswer:
         value=masked.subject or None,
         by=masked.reporter,
     )
-    context.runtime.journal.add_feedback(entry)
+    context.runtime.journal.add_feedback(entry, once=context.once(request))
     return FeedbackAnswer(request_id=request.request_id, recorded=True)
 
 
@@ -313,13 +330,13 @@ async def _ready(_request: Request, context: Context) -> Response:
     if context.key is None and context.runtime.settings.service.require_key:
         answer = ReadyAnswer(status=status).model_dump_json(exclude={"details"})
     else:
-        details = dict(await context.runtime.wait(follower.details))
+        details = dict(await context.runtime.aside(follower.details))
         answer = ReadyAnswer(status=status, details=details).model_dump_json()
     return _json(answer, 200 if status == "ready" else 503)
 
 
 async def _metrics(_request: Request, context: Context) -> Response:
-    rendered = await context.runtime.wait(context.runtime.metrics.render)
+    rendered = await context.runtime.aside(context.runtime.metrics.render)
     return Response(rendered, media_type=None, headers={"content-type": figures.CONTENT_TYPE})
 
 

@@ -20,6 +20,7 @@ from serving.ranking import Ranker
 from serving.runbook_map import RUNBOOK_MAP, RunbookMap
 from serving.suggester import Suggester
 from serving.triage import Triage
+from serving.vector_cache import CachingEncoder
 from serving.verdicts import VerdictReader
 
 
@@ -228,7 +229,7 @@ def _encoder(release: Release, settings: Settings, loaded: Encoder | None) -> En
     if loaded is not None and loaded.fingerprint == read_card(release.encoder_folder).fingerprint:
         encoder = loaded
     else:
-        encoder = load_encoder(release.encoder_folder, settings.service.encoder_threads)
+        encoder = CachingEncoder(load_encoder(release.encoder_folder, settings.service.encoder_threads))
     expected = release.manifest.get("encoder", encoder.fingerprint)
     if encoder.fingerprint != expected:
         raise EncoderMismatch(

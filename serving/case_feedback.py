@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import select
 
 from features.history import History
-from features.schema import journal_feedback, journal_suggestions, tickets
+from features.schema import SAID_IN_ORDER, journal_feedback, journal_suggestions, tickets
 
 
 def case_feedback(history: History, kind: Literal["accepted", "wrong"]) -> list[tuple[int, int]]:
@@ -34,7 +34,7 @@ def case_feedback(history: History, kind: Literal["accepted", "wrong"]) -> list[
             (shown.c.system == journal_suggestions.c.ticket_system) & (shown.c.id == journal_feedback.c.ref_id),
         )
         .where(journal_feedback.c.target == "case", asked.c.row_id != shown.c.row_id)
-        .order_by(journal_feedback.c.id)
+        .order_by(*SAID_IN_ORDER)
     )
     with history.reading() as connection:
         said = {(asked_row, shown_row): last for asked_row, shown_row, last in connection.execute(statement)}
@@ -59,7 +59,7 @@ def runbook_feedback(history: History, kind: Literal["accepted", "wrong"]) -> li
             & (tickets.c.id == journal_suggestions.c.ticket_id),
         )
         .where(journal_feedback.c.target == "runbook", journal_feedback.c.ref_id.is_not(None))
-        .order_by(journal_feedback.c.id)
+        .order_by(*SAID_IN_ORDER)
     )
     with history.reading() as connection:
         said = {(row, runbook): last for row, runbook, last in connection.execute(statement)}

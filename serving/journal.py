@@ -21,6 +21,7 @@ from features.errors import HistoryUnavailable, UnknownRequest
 from features.history import History
 from features.history_erasure import without_case
 from features.history_writes import pages
+from features.idempotency import Once, recall, remember
 from features.schema import journal_feedback, journal_suggestions, tickets
 from features.ticket import Ticket
 from features.vectors import text_sha256
@@ -55,7 +56,10 @@ class SuggestionEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedbackEntry:
-    """What an agent made of a suggestion. ``value`` is masked and ``by`` a pseudonym."""
+    """What an agent made of a suggestion. ``value`` is masked and ``by`` a pseudonym.
+
+    ``is_dated`` where ``at`` is when the agent said so, as the caller tells, and not when it came.
+    """
 
     at: datetime
     key_id: str | None
@@ -65,6 +69,7 @@ class FeedbackEntry:
     ref_id: str | None
     value: str | None
     by: str | None
+    is_dated: bool = False
 
 
 class Journal:
@@ -101,11 +106,19 @@ class Journal:
             future.set_exception(HistoryUnavailable("The journal is behind; try again in a moment."))
         return future
 
-    def add_feedback(self, entry: FeedbackEntry) -> None:
+    def add_feedback(self, entry: FeedbackEntry, *, once: Once | None = None) -> None:
         """Keep feedback; what repeats the newest of the same request on the same thing is not kept twice.
+
+        Parameters
+        ----------
+        entry : FeedbackEntry
+        once : Once, optional
+            Names the feedback: where it was kept before, it is not kept again.
 
         Raises
         ------
+        KeyReused
+            If other feedback was kept under the name.
         UnknownRequest
             If the journal holds no suggestion of this request.
         HistoryUnavailable
@@ -121,6 +134,10 @@ class Journal:
             "by_whom": entry.by,
         }
         with self._history.writing() as connection:
+            if once is not None:
+                if recall(connection, once) is not None:
+                    return
+                remember(connection, once, None)
             known = exists().where(journal_suggestions.c.request_id == entry.request_id)
             if not connection.scalar(select(known)):
                 raise UnknownRequest(
@@ -132,9 +149,12 @@ class Journal:
             same_thing = [
                 columns[name].is_not_distinct_from(values[name]) for name in ("request_id", "target", "ref_id")
             ]
-            newest = select(*(columns[name] for name in values)).where(*same_thing).order_by(columns.id.desc()).limit(1)
-            found = connection.execute(newest).one_or_none()
-            if found is None or found._mapping != values:
+            same = select(*(columns[name] for name in values)).where(*same_thing)
+            if entry.is_dated:
+                found = connection.execute(same.where(columns.at == entry.at)).all()
+            else:
+                found = connection.execute(same.order_by(columns.at.desc(), columns.id.desc()).limit(1)).all()
+            if all(row._mapping != values for row in found):
                 connection.execute(insert(journal_feedback).values(at=entry.at, **values))
 
     def _run(self) -> None:

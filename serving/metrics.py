@@ -6,9 +6,7 @@ counted is there at 0 from the start, so that a first error is an increase and n
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -30,23 +28,6 @@ _TARGETS = ("category", "severity")
 _TIERS = ("strong", "possible", "none")
 
 
-class QueuePlace:
-    """A request's place in the line for a thread; left once, by the thread or by a caller who goes away."""
-
-    def __init__(self, gauge: Gauge) -> None:
-        self._gauge = gauge
-        self._is_left = False
-        self._lock = threading.Lock()
-        gauge.inc()
-
-    def leave(self) -> None:
-        """Wait no more."""
-        with self._lock:
-            if not self._is_left:
-                self._is_left = True
-                self._gauge.dec()
-
-
 class Metrics:
     """The service's figures."""
 
@@ -58,7 +39,9 @@ class Metrics:
         self._seconds = self._histogram("request_seconds", "Time to answer a request, by route", _SECONDS, "route")
         part_seconds = self._histogram("part_seconds", "Time for a part of an answer", _PART_SECONDS, "part")
         self._of_part = {part: part_seconds.labels(part.value) for part in Part}
-        self._queue = self._gauge("queue_requests", "Requests that wait for a thread")
+        self._queue = Gauge(
+            "precedent_queue_requests", "Requests that wait for a thread, by lane", ("lane",), registry=self._registry
+        )
         self._batch = self._histogram("batch_tickets", "Tickets in a request to /v1/suggest/batch", _TICKETS)
         self._errors = self._counter("errors", "Errors answered, by code; each ticket of a batch counts", "code")
         self._answers = self._counter("answers", "Answers, by target and action", "target", "action")
@@ -95,14 +78,9 @@ class Metrics:
         for took in taken:
             self._of_part[took.part].observe(took.seconds)
 
-    @contextmanager
-    def queued(self) -> Iterator[QueuePlace]:
-        """A place in the line for a thread, until it is left."""
-        place = QueuePlace(self._queue)
-        try:
-            yield place
-        finally:
-            place.leave()
+    def watch_queue(self, lane: str, n_waiting: Callable[[], int]) -> None:
+        """Tell how many wait in a lane's queue, as it is when somebody asks."""
+        self._queue.labels(lane).set_function(n_waiting)
 
     def observe_batch(self, n_tickets: int) -> None:
         """Take down the size of a batch."""

@@ -1,6 +1,7 @@
 """Guards before the service, in pure ASGI: they stand outside BentoML's own layers, which know no keys and no limits.
 
-In this order: route, key and scope, load, content type, size; within the time limit. Then the log line and the figures.
+In this order: route, key and scope, the caller's own time limit, the key's rate, load, content type, size, queue; all
+within the time limit, and while the client is there. Then the log line and the figures.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import asyncio
 import logging
 import re
 import time
-from email.message import Message
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -26,13 +29,15 @@ from features.errors import (
     PrecedentError,
     Unauthenticated,
     Unavailable,
-    WrongContentType,
 )
 from serving.app import CONTEXT, Context
 from serving.keys import ApiKey
+from serving.lanes import Lane
 from serving.logs import log
 from serving.metrics import UNMATCHED
-from serving.problems import JSON, internal, problem
+from serving.problems import internal, problem
+from serving.rates import Allowance
+from serving.request_head import check_type, idempotency_key, time_limit, token
 from serving.routes import Access, Matched, Route, match
 from serving.runtime import Runtime
 from serving.suggester import new_request_id
@@ -51,7 +56,7 @@ _HSTS = {"strict-transport-security": "max-age=31536000"}
 
 
 class ClientGoneError(Exception):
-    """The client went away before its request was read."""
+    """The client went away before it was answered."""
 
 
 class Guards:
@@ -69,7 +74,7 @@ class Guards:
     def __init__(self, app: ASGIApp, *, api: Starlette) -> None:
         self._app = app
         self._api = api
-        self._n_in_flight = 0
+        self._n_in_flight: Counter[Lane] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope."""
@@ -87,16 +92,18 @@ class Guards:
         if runtime is None:
             await exchange.send_error(Unavailable("The service is starting; try again in a moment."))
             return
-        limit = runtime.settings.service.timeout_seconds
+        exchange.limit = runtime.settings.service.timeout_seconds
         try:
-            async with asyncio.timeout(limit) as deadline:
-                await self._pass(runtime, exchange, receive)
+            async with asyncio.timeout(exchange.limit) as deadline:
+                await self._pass(runtime, exchange, receive, deadline)
         except ClientGoneError:
             exchange.status = _CLIENT_GONE
         except PrecedentError as error:
             await exchange.send_error(error)
         except TimeoutError:
-            late = DeadlineExceeded(f"The answer took longer than {limit:g} s; try again, or with less text at a time.")
+            late = DeadlineExceeded(
+                f"The answer took longer than {exchange.limit:g} s; try again, or with less text at a time."
+            )
             await exchange.send_error(late if deadline.expired() else internal())
         except Exception:
             logger.exception("guard failed", extra={"fields": exchange.ids})
@@ -104,30 +111,47 @@ class Guards:
         finally:
             exchange.report(runtime)
 
-    async def _pass(self, runtime: Runtime, exchange: _Exchange, receive: Receive) -> None:
+    async def _pass(self, runtime: Runtime, exchange: _Exchange, receive: Receive, deadline: asyncio.Timeout) -> None:
         matched = match(exchange.method, exchange.scope["path"])
         route = exchange.route = matched.route
-        until = time.monotonic() + runtime.settings.service.timeout_seconds
+        if route.lane is not None:
+            exchange.limit = time_limit(exchange.headers, exchange.limit)
+            deadline.reschedule(asyncio.get_running_loop().time() + exchange.limit)
+        until = time.monotonic() + exchange.limit
         context = Context(runtime=runtime, request_id=exchange.request_id, route=route, until=until)
         exchange.context = context
         context.key = await _authenticated(runtime, route, exchange.headers)
-        if not route.is_guarded_by_load:
+        if route.lane is None:
             # Nor traced: probes come all day.
             await self._forward(exchange, matched, receive)
             return
         exchange.trace(runtime)
-        if self._n_in_flight >= runtime.settings.service.max_concurrency:
-            raise Overloaded(f"{self._n_in_flight} requests are being answered already; try again in a moment.")
-        self._n_in_flight += 1
-        runtime.metrics.in_flight.set(self._n_in_flight)
-        try:
+        if runtime.rates is not None:
+            exchange.allowance = runtime.rates.take(context.key_id or "")
+        if route.applies_once:
+            context.idempotency_key = idempotency_key(exchange.headers)
+        with self._in_flight(runtime, route.lane):
             if route.request is not None:
-                _check_type(exchange.headers)
+                check_type(exchange.headers)
                 context.body = await _read_body(exchange.headers, receive, runtime.settings.service.max_body_bytes)
-            await self._forward(exchange, matched, receive)
+            context.place = runtime.queues[route.lane].enter(until=until)
+            try:
+                await _while_there(receive, self._forward(exchange, matched, receive))
+            finally:
+                context.place.leave()
+
+    @contextmanager
+    def _in_flight(self, runtime: Runtime, lane: Lane) -> Iterator[None]:
+        n_before = self._n_in_flight[lane]
+        if n_before >= runtime.settings.service.max_concurrency:
+            raise Overloaded(f"{n_before} such requests are being answered already; try again in a moment.")
+        self._n_in_flight[lane] += 1
+        runtime.metrics.in_flight.set(self._n_in_flight.total())
+        try:
+            yield
         finally:
-            self._n_in_flight -= 1
-            runtime.metrics.in_flight.set(self._n_in_flight)
+            self._n_in_flight[lane] -= 1
+            runtime.metrics.in_flight.set(self._n_in_flight.total())
 
     async def _forward(self, exchange: _Exchange, matched: Matched, receive: Receive) -> None:
         app = self._api if matched.route.access is not Access.KEY else self._app
@@ -145,6 +169,8 @@ class _Exchange:
         self.request_id = wanted if _SANE_ID.fullmatch(wanted) else new_request_id()
         self.route: Route | None = None
         self.context: Context | None = None
+        self.allowance: Allowance | None = None
+        self.limit = 0.0
         self.status = 0
         self._is_answered = False
         self._send = send
@@ -166,6 +192,8 @@ class _Exchange:
             headers.update({**_HEADERS, "x-request-id": self.request_id})
             if self.scope["scheme"] == "https":
                 headers.update(_HSTS)
+            if self.allowance is not None:
+                headers.update(self.allowance.headers)
             if "server" in headers:
                 del headers["server"]
         await self._send(message)
@@ -209,7 +237,7 @@ class _Exchange:
             fields |= {"key": self.context.key_id, "bytes": len(self.context.body)}
             self._report_parts(runtime, self.context, code)
         # Probes and scrapes come all day.
-        is_routine = self.route is not None and not self.route.is_guarded_by_load
+        is_routine = self.route is not None and self.route.lane is None
         log(logger, logging.DEBUG if is_routine else logging.INFO, "request", **fields)
 
     def _report_parts(self, runtime: Runtime, context: Context, code: str | None) -> None:
@@ -228,35 +256,38 @@ class _Exchange:
 
 
 async def _authenticated(runtime: Runtime, route: Route, headers: Headers) -> ApiKey | None:
-    token = _token(headers)
+    key_sent = token(headers)
     if route.access is Access.OPEN:
         return None
-    if token is None:
+    if key_sent is None:
         if route.access is Access.KEY and runtime.settings.service.require_key:
             raise Unauthenticated("This path needs an API key; send it as X-API-Key or as Authorization: Bearer.")
         return None
-    if runtime.keys.needs_refresh(token):
-        await runtime.wait(runtime.keys.refresh)
-    key = runtime.keys.check(token)
+    if runtime.keys.needs_refresh(key_sent):
+        await runtime.aside(runtime.keys.refresh)
+    key = runtime.keys.check(key_sent)
     if route.scope is not None and not key.allows(route.scope):
         raise Forbidden(f"This key lacks the scope {route.scope!r}; use one that has it, or `admin`.")
     return key
 
 
-def _token(headers: Headers) -> str | None:
-    if (key := headers.get("x-api-key")) is not None:
-        return key.strip()
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+async def _while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Give work up when the client goes away."""
+    answering = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise ClientGoneError
+        await answering
+    finally:
+        answering.cancel()
+        leaving.cancel()
 
 
-def _check_type(headers: Headers) -> None:
-    declared = Message()  # HTTP has the syntax of this header from mail (RFC 9110, 8.3)
-    declared["content-type"] = headers.get("content-type", "")
-    is_utf_8 = declared.get_content_charset("") in ("", "utf-8", "utf8")
-    is_plain = headers.get("content-encoding", "").strip().lower() in ("", "identity")
-    if declared.get_content_type() != JSON or not is_utf_8 or not is_plain:
-        raise WrongContentType("The body's type is not understood; send JSON as application/json, uncompressed.")
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read_body(headers: Headers, receive: Receive, limit: int) -> bytes:

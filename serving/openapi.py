@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from serving.metrics import CONTENT_TYPE
 from serving.problems import JSON
+from serving.request_head import IDEMPOTENCY_HEADER, MAX_IDEMPOTENCY_CHARS, MAX_MILLISECONDS, TIMEOUT_HEADER
 from serving.routes import ROUTES, Access, ReadyAnswer, Route
 from serving.schemas import ErrorAnswer
 
@@ -69,13 +70,27 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
     }
     if route.scope is not None:
         operation["description"] = f"Needs a key with the scope `{route.scope}` or `admin`."
-    if "{id}" in route.template:
-        parameter = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
-        operation["parameters"] = [parameter]
+    if parameters := _parameters(route):
+        operation["parameters"] = parameters
     if route.request is not None:
         content = {JSON: {"schema": schemas[route.request, "validation"]}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = []
+    if "{id}" in route.template:
+        parameters.append({"name": "id", "in": "path", "required": True, "schema": {"type": "string"}})
+    if route.lane is not None:
+        about = "How long the caller waits, in milliseconds; the service's own limit holds beside it."
+        schema: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": MAX_MILLISECONDS}
+        parameters.append({"name": TIMEOUT_HEADER, "in": "header", "description": about, "schema": schema})
+    if route.applies_once:
+        about = "Names a write, which is then applied once however often it is sent; a UUID for one."
+        schema = {"type": "string", "minLength": 1, "maxLength": MAX_IDEMPOTENCY_CHARS, "pattern": "^[!-~]+$"}
+        parameters.append({"name": IDEMPOTENCY_HEADER, "in": "header", "description": about, "schema": schema})
+    return parameters
 
 
 def _operation_id(route: Route) -> str:

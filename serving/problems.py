@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from features.errors import MethodNotAllowed, NoRelease, Overloaded, PrecedentError, Unauthenticated
+from features.errors import (
+    MethodNotAllowed,
+    NoRelease,
+    Overloaded,
+    PrecedentError,
+    TooManyRequests,
+    Unauthenticated,
+)
 from serving.schemas import ErrorAnswer, ErrorDetail
 
 JSON = "application/json"
@@ -44,7 +52,9 @@ def problem(error: PrecedentError, request_id: str) -> Problem:
         headers.append(("www-authenticate", 'Bearer realm="precedent"'))
     if isinstance(error, MethodNotAllowed):
         headers.append(("allow", ", ".join(error.allowed)))
-    if error.status == Overloaded.status:
+    if isinstance(error, (Overloaded, TooManyRequests)):
+        headers.append(("retry-after", str(max(_RETRY_SECONDS, math.ceil(error.retry_seconds)))))
+    elif error.status == Overloaded.status:
         seconds = _RETRY_AFTER_RELEASE_SECONDS if isinstance(error, NoRelease) else _RETRY_SECONDS
         headers.append(("retry-after", str(seconds)))
     return Problem(error.status, error_json(error_answer(error, request_id)), tuple(headers))

@@ -18,11 +18,13 @@ from features.errors import (
     HistoryUnavailable,
     InvalidInput,
     InvalidTicket,
+    KeyReused,
     MethodNotAllowed,
     NoRelease,
     NotFound,
     Overloaded,
     PrecedentError,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     UnknownCase,
@@ -30,6 +32,7 @@ from features.errors import (
     WrongContentType,
 )
 from serving.keys import Scope
+from serving.lanes import Lane
 from serving.schemas import (
     BatchAnswer,
     BatchRequest,
@@ -75,6 +78,10 @@ class Route:
         What a key must be allowed to; None takes any valid key.
     errors : tuple of error classes
         What it may answer beside what the guards do.
+    lane : Lane or None
+        Where it queues; None for what is always answered, probes and the like.
+    applies_once : bool
+        Whether an ``Idempotency-Key`` is heeded.
     """
 
     method: str
@@ -85,17 +92,19 @@ class Route:
     access: Access = Access.KEY
     scope: Scope | None = None
     errors: tuple[type[PrecedentError], ...] = ()
-    is_guarded_by_load: bool = True
+    lane: Lane | None = None
+    applies_once: bool = False
 
     @property
     def all_errors(self) -> tuple[type[PrecedentError], ...]:
         """Every error that the route may answer, guards included."""
         of_access = () if self.access is Access.OPEN else (Unauthenticated,)
         of_scope = (Forbidden,) if self.scope else ()
-        of_body = (InvalidInput, BodyTooLarge, WrongContentType) if self.request else ()
-        of_load = (Overloaded, HistoryUnavailable) if self.is_guarded_by_load else ()
+        of_body = (BodyTooLarge, WrongContentType) if self.request else ()
+        of_key = (KeyReused,) if self.applies_once else ()
+        of_load = (InvalidInput, TooManyRequests, Overloaded, HistoryUnavailable) if self.lane else ()
         of_time = (PrecedentError, Unavailable, DeadlineExceeded)
-        return (*of_body, *of_access, *of_scope, *self.errors, *of_load, *of_time)
+        return (*of_body, *of_access, *of_scope, *self.errors, *of_key, *of_load, *of_time)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -107,6 +116,7 @@ ROUTES: tuple[Route, ...] = (
         answer=Suggestion,
         scope=Scope.SUGGEST,
         errors=(InvalidTicket, NoRelease),
+        lane=Lane.SUGGEST,
     ),
     Route(
         method="POST",
@@ -116,6 +126,7 @@ ROUTES: tuple[Route, ...] = (
         answer=BatchAnswer,
         scope=Scope.SUGGEST,
         errors=(NoRelease,),
+        lane=Lane.BATCH,
     ),
     Route(
         method="POST",
@@ -125,6 +136,8 @@ ROUTES: tuple[Route, ...] = (
         answer=CaseAnswer,
         scope=Scope.WRITE,
         errors=(InvalidTicket, HistoryFull),
+        lane=Lane.WRITE,
+        applies_once=True,
     ),
     Route(
         method="DELETE",
@@ -133,6 +146,7 @@ ROUTES: tuple[Route, ...] = (
         answer=CaseAnswer,
         scope=Scope.WRITE,
         errors=(UnknownCase, HistoryFull),
+        lane=Lane.WRITE,
     ),
     Route(
         method="POST",
@@ -142,6 +156,8 @@ ROUTES: tuple[Route, ...] = (
         answer=FeedbackAnswer,
         scope=Scope.SUGGEST,
         errors=(InvalidTicket, UnknownRequest, HistoryFull),
+        lane=Lane.WRITE,
+        applies_once=True,
     ),
     Route(
         method="GET",
@@ -149,7 +165,6 @@ ROUTES: tuple[Route, ...] = (
         summary="Whether the process answers",
         answer=LiveAnswer,
         access=Access.OPEN,
-        is_guarded_by_load=False,
     ),
     Route(
         method="GET",
@@ -157,16 +172,14 @@ ROUTES: tuple[Route, ...] = (
         summary="Whether suggestions can be answered; details with a key",
         answer=ReadyAnswer,
         access=Access.MORE_WITH_KEY,
-        is_guarded_by_load=False,
     ),
     Route(
         method="GET",
         template="/metrics",
         summary="Figures for Prometheus",
         answer=None,
-        is_guarded_by_load=False,
     ),
-    Route(method="GET", template="/openapi.json", summary="This document", answer=None, is_guarded_by_load=False),
+    Route(method="GET", template="/openapi.json", summary="This document", answer=None),
 )
 
 

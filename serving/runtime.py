@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from features.history import History
@@ -15,13 +15,14 @@ from serving.drafting import Drafter
 from serving.follow import Follower
 from serving.journal import Journal, SuggestionEntry
 from serving.keys import KeyRing
+from serving.lanes import Lane, WorkQueue
 from serving.metrics import Metrics
+from serving.rates import RateLimits
 from serving.schemas import Suggestion
 from serving.tracing import Tracing
 
-# Suggestions compute; what waits for the database has threads of its own, so that neither holds up the other.
-_COMPUTE_THREADS = max(2, min(8, os.cpu_count() or 2))
-_WAITING_THREADS = 8
+# Keys, probes and figures: what requests wait for in their lanes must not hold these up.
+_ASIDE_THREADS = 2
 _JOURNAL_SECONDS = 1.0
 JOURNAL_UNAVAILABLE = "journal_unavailable"
 
@@ -42,8 +43,16 @@ class Runtime:
         self.drafter = Drafter(settings.drafting, intake.mask)
         self.tracing = _tracing(settings, self.metrics)
         self.follower = Follower(settings, history, intake, self.metrics)
-        self._compute = ThreadPoolExecutor(_COMPUTE_THREADS, thread_name_prefix="suggest")
-        self._waiting = ThreadPoolExecutor(_WAITING_THREADS, thread_name_prefix="database")
+        service = settings.service
+        # Who sends a batch or a write would rather wait than be turned away, as long as there is time.
+        self.queues = {lane: WorkQueue(lane) for lane in (Lane.BATCH, Lane.WRITE)}
+        self.queues[Lane.SUGGEST] = WorkQueue(Lane.SUGGEST, max_wait=service.max_wait_seconds)
+        for lane, queue in self.queues.items():
+            self.metrics.watch_queue(lane.value, partial(getattr, queue, "n_waiting"))
+        self.rates: RateLimits | None = None
+        if service.rate_per_second is not None:
+            self.rates = RateLimits(service.rate_per_second, service.rate_burst)
+        self._aside = ThreadPoolExecutor(_ASIDE_THREADS, thread_name_prefix="aside")
 
     @classmethod
     def open(cls, settings: Settings) -> Runtime:
@@ -70,8 +79,9 @@ class Runtime:
 
     def stop(self) -> None:
         """Finish what was answered, snapshot the index, and close."""
-        self._compute.shutdown(wait=True, cancel_futures=True)
-        self._waiting.shutdown(wait=True, cancel_futures=True)
+        for queue in self.queues.values():
+            queue.stop()
+        self._aside.shutdown(wait=True, cancel_futures=True)
         self.drafter.stop()
         self.journal.stop()
         self.follower.stop()
@@ -79,13 +89,9 @@ class Runtime:
         if self.tracing is not None:
             self.tracing.stop()
 
-    async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what computes on a thread; it is dropped if it has not begun when the caller gives up."""
-        return await asyncio.wrap_future(self._compute.submit(work, *args, **kwargs))
-
-    async def wait(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what waits for the database on a thread; it is dropped if it has not begun when the caller gives up."""
-        return await asyncio.wrap_future(self._waiting.submit(work, *args, **kwargs))
+    async def aside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what is short, and no request's own work, on a thread."""
+        return await asyncio.wrap_future(self._aside.submit(work, *args, **kwargs))
 
     async def keep(self, entry: SuggestionEntry) -> Suggestion:
         """Journal a suggestion before it is answered; one that cannot be kept says so in its notes."""

@@ -189,6 +189,7 @@ class FeedbackRequest(_Request):
     id: Id | None = None
     value: ShortText | None = None
     by: ShortText | None = None
+    at: Time | None = None
 
 
 class Action(StrEnum):

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from features.case_entries import CaseEntry
 from features.history import History
 from features.history_writes import pages
-from features.schema import journal_feedback, journal_suggestions, links
+from features.schema import SAID_IN_ORDER, journal_feedback, journal_suggestions, links
 from features.ticket import LinkType
 
 
@@ -116,7 +116,7 @@ def _called_wrong(
             journal_feedback.c.target == target,
             journal_feedback.c.ref_id.is_not(None),
         )
-        .order_by(journal_feedback.c.id)
+        .order_by(*SAID_IN_ORDER)
     )
     said = {row.ref_id: row.kind for row in connection.execute(statement)}
     return [ref_id for ref_id, last in said.items() if last == "wrong"]

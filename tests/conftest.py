@@ -125,6 +125,15 @@ def sentence_encoder_folder(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
+def fp32_encoder_folder(request: pytest.FixtureRequest) -> Path:
+    """The same encoder with weights of 32 bits."""
+    pytest.importorskip("sentence_transformers", reason="needs the extra 'train'")
+    from training.sentence_encoder import export_encoder
+
+    return export_encoder("all-MiniLM-L6-v2", request.config.cache.mkdir("encoders"), "fp32")
+
+
+@pytest.fixture(scope="session")
 def samples() -> tuple[Row, ...]:
     """The tickets of ``data_samples/``, as its reader gives them."""
     return tuple(sample_rows())

@@ -103,14 +103,15 @@ def tune_encoder(
         )
     settings.encoders_dir.mkdir(parents=True, exist_ok=True)
     load = partial(load_encoder, threads=settings.service.encoder_threads)
-    encoder = load(export_encoder(settings.encoder, settings.encoders_dir))
+    export = partial(export_encoder, encoders_dir=settings.encoders_dir, precision=settings.encoder_precision)
+    encoder = load(export(settings.encoder))
     with closing(History.open(settings.history_url)) as history:
         say("Reading the history for tuning, and embedding what is new")
         data = load_training_data(history, encoder, bar)
         learnable = split_for_tuning(data, history, params)
         rows, split = tuning_rows(data, learnable, tuning), learnable.deciding
         candidate = tune_weights(settings.encoder, encoder, rows, tuning, settings.tuning_dir, say=say)
-        tuned = load(export_encoder(str(candidate.weights), settings.encoders_dir))
+        tuned = load(export(str(candidate.weights)))
         say(f"Embedding {len(split.scored):,} tickets with the tuned encoder, to compare both")
         vectors = embed_rows(tuned, data.rows, split.scored, bar)
         outcome = compare(data.rows, vectors, split, candidate.steps, params)

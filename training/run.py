@@ -168,7 +168,7 @@ def encoder_folder(settings: Settings) -> Path:
         return HashingEncoder().save(settings.encoders_dir)
     tuned = read_tuned(settings)
     name = str(weights_folder(settings, tuned)) if tuned else settings.encoder
-    return export_encoder(name, settings.encoders_dir)
+    return export_encoder(name, settings.encoders_dir, settings.encoder_precision)
 
 
 def fit(

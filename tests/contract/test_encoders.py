@@ -22,12 +22,13 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["hashing", "onnx"])
+@pytest.fixture(scope="module", params=["hashing", "int8", "fp32"])
 def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     if request.param == "hashing":
         return load_encoder(HashingEncoder(64).save(tmp_path_factory.mktemp("encoders")))
-    folder: Path = request.getfixturevalue("sentence_encoder_folder")
-    return load_encoder(folder, threads=1)
+    name = {"int8": "sentence_encoder_folder", "fp32": "fp32_encoder_folder"}[request.param]
+    folder: Path = request.getfixturevalue(name)
+    return load_encoder(folder, threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,9 @@ def test_threads_do_not_disturb_each_other(encoder: Encoder, vectors: np.ndarray
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(encoder.encode, [TEXTS[:5]] * 8):
             np.testing.assert_allclose(found, vectors[:5], atol=1e-5)
+
+
+def test_in_8_bits_it_is_the_same_to_the_last_bit(sentence_encoder_folder: Path) -> None:
+    encoder = load_encoder(sentence_encoder_folder, threads=2)
+    alone = np.vstack([encoder.encode([text]) for text in TEXTS])
+    np.testing.assert_array_equal(encoder.encode(TEXTS), alone)

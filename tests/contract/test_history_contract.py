@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,16 +17,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from alembic import command
+from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, func, insert, select, text
+from sqlalchemy import create_engine, func, insert, select, text, update
 
 from features import history_engine
-from features.errors import HistoryUnavailable, UnknownCase
+from features.errors import HistoryUnavailable, KeyReused, UnknownCase
 from features.history import History
 from features.history_rows import content_hash, digests
+from features.idempotency import KEPT, Once
 from features.runbooks import Runbook, RunbookSection
 from features.schema import (
+    idempotency_keys,
     journal_feedback,
     journal_suggestions,
     links,
@@ -305,6 +310,111 @@ def test_an_error_half_way_stores_nothing(history: History) -> None:
     assert history.count().tickets == 1
     assert history.last_change() == 1
     assert history.upsert([a_case(2)], masking_rules="1").change == 2
+
+
+# --- writes that apply once ---
+
+
+def once(key: str, request: object = "same", caller: str = "desk") -> Once:
+    return Once.of(key, caller=caller, operation="cases", request={"case": request})
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_events_end_in_the_same_state_in_any_order_and_however_often_they_come(
+    history: History, data: st.DataObject
+) -> None:
+    """Each event is known by its version, by its key, or by both."""
+    prefix = f"{time.time_ns()}-"
+    versions = [(ticket, version) for ticket in range(2) for version in range(1, 4)]
+    named = data.draw(st.sets(st.sampled_from(versions)))
+    deliveries = data.draw(st.lists(st.sampled_from(versions), max_size=12)) + versions
+    answers: dict[tuple[int, int], set[int]] = {}
+    for event in data.draw(st.permutations(deliveries)):
+        ticket, version = event
+        case = a_case(f"{prefix}{ticket}", version=version, subject=f"as of {version}")
+        name = once(f"{prefix}{event}", version) if event in named else None
+        change = history.upsert([case], masking_rules="1", once=name).change
+        if name is not None:
+            answers.setdefault(event, set()).add(change)
+    for ticket in range(2):
+        stored = history.case(f"T-{prefix}{ticket}")
+        assert stored is not None
+        assert (stored.case.ticket.version, stored.case.ticket.subject) == (3, "as of 3")
+    assert all(len(changes) == 1 for changes in answers.values())
+
+
+def test_a_repeat_is_answered_as_the_first_and_undoes_nothing(history: History) -> None:
+    first = history.upsert([a_case(subject="old")], masking_rules="1", once=once("k")).change
+    history.upsert([a_case(subject="new")], masking_rules="1")
+    assert history.upsert([a_case(subject="old")], masking_rules="1", once=once("k")).change == first
+    stored = history.case("T-1")
+    assert stored is not None
+    assert stored.case.ticket.subject == "new"
+
+
+def test_a_repeat_does_not_bring_back_what_was_erased_and_keeps_nothing_of_it(history: History) -> None:
+    name = once("8e03978e", {"id": "T-1", "subject": SECRET_WORDS})
+    history.upsert([a_case(subject=SECRET_WORDS)], masking_rules="1", once=name)
+    history.erase("T-1")
+    assert history.upsert([a_case(subject=SECRET_WORDS)], masking_rules="1", once=name).change == 1
+    assert history.case("T-1") is None
+    with history.reading() as connection:
+        (row,) = connection.execute(select(idempotency_keys))
+    assert set(row._mapping) == {"name", "fingerprint", "change", "at"}
+    assert all(re.fullmatch("[0-9a-f]{64}", each) for each in (row.name, row.fingerprint))
+
+
+def test_a_key_that_comes_with_something_else_is_refused(history: History) -> None:
+    history.upsert([a_case()], masking_rules="1", once=once("k"))
+    with pytest.raises(KeyReused, match="came with another request before"):
+        history.upsert([a_case(2)], masking_rules="1", once=once("k", "other"))
+    assert history.count().tickets == 1
+    assert history.upsert([a_case(2)], masking_rules="1", once=once("k", "other", caller="another")).inserted == 1
+
+
+def test_what_was_not_stored_may_be_sent_again_under_its_key(history: History) -> None:
+    bad = a_case(created_at=NOON.replace(tzinfo=None))
+    with pytest.raises(Exception, match="without a time zone"):
+        history.upsert([bad], masking_rules="1", once=once("k"))
+    assert rows_of(history, idempotency_keys) == 0
+    assert history.upsert([a_case()], masking_rules="1", once=once("k")).inserted == 1
+
+
+def test_a_key_is_forgotten_after_a_day(history: History) -> None:
+    history.upsert([a_case()], masking_rules="1", once=once("k"))
+    for kept, is_known in ((KEPT - timedelta(minutes=5), True), (KEPT + timedelta(minutes=5), False)):
+        with history.writing() as connection:
+            connection.execute(update(idempotency_keys).values(at=datetime.now(UTC) - kept))
+        history.upsert([a_case(subject="new")], masking_rules="1")
+        history.upsert([a_case()], masking_rules="1", once=once("k"))
+        stored = history.case("T-1")
+        assert stored is not None
+        assert (stored.case.ticket.subject == "new") is is_known
+    assert rows_of(history, idempotency_keys) == 1
+
+
+def test_the_same_write_at_the_same_time_from_two_processes_is_applied_once(history: History, url: str) -> None:
+    """Two writes that undo each other, each sent by eight at once: had one come twice, there were more changes."""
+    replica = History.open(url)
+    together = threading.Barrier(16)
+    changes: dict[str, list[int]] = {"a": [], "b": []}
+
+    def write(number: int) -> None:
+        words = "ab"[number % 2]
+        together.wait(30)
+        own = (history, replica)[number // 2 % 2]
+        changes[words].append(own.upsert([a_case(subject=words)], masking_rules="1", once=once(words, words)).change)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    replica.close()
+    assert history.last_change() == 2
+    assert {tuple(sorted(set(each))) for each in changes.values()} == {(1,), (2,)}
+    assert len(changes["a"]) == len(changes["b"]) == 8
 
 
 # --- changes ---
@@ -704,3 +814,20 @@ def test_the_migrations_make_the_tables_of_the_schema(history: History) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
     assert rows_of(history, vectors) == 0
+
+
+def test_a_history_of_the_first_schema_is_brought_to_this_one_with_all_it_holds(url: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "features:migrations")
+    database = history_engine.Database(url)
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            insert(tombstones).values(row_id=7, change=3, erased_at=NOON),
+        )
+    database.engine.dispose()
+    upgraded = History.open(url)
+    assert upgraded.erased_since(0) == [7]
+    assert upgraded.upsert([a_case()], masking_rules="1", once=once("k")).inserted == 1
+    upgraded.close()

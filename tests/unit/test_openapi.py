@@ -33,8 +33,19 @@ def test_every_reference_leads_somewhere():
 
 def test_the_statuses_of_suggest_are_the_real_ones():
     responses = openapi()["paths"]["/v1/suggest"]["post"]["responses"]
-    assert sorted(responses) == ["200", "400", "401", "403", "413", "415", "422", "500", "503", "504"]
+    assert sorted(responses) == ["200", "400", "401", "403", "413", "415", "422", "429", "500", "503", "504"]
     assert openapi()["paths"]["/v1/suggest"]["post"]["security"] == [{"key": []}, {"bearer": []}]
+
+
+def test_headers_are_described_where_they_are_heeded():
+    def headers(path: str, method: str) -> set[str]:
+        parameters = openapi()["paths"][path][method].get("parameters", ())
+        return {each["name"] for each in parameters if each["in"] == "header"}
+
+    assert headers("/v1/suggest", "post") == {"X-Request-Timeout-Ms"}
+    assert headers("/v1/cases", "post") == {"X-Request-Timeout-Ms", "Idempotency-Key"}
+    assert headers("/v1/feedback", "post") == {"X-Request-Timeout-Ms", "Idempotency-Key"}
+    assert headers("/readyz", "get") == set()
 
 
 def test_requests_refuse_unknown_fields_in_the_document_too():
