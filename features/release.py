@@ -59,6 +59,11 @@ class Release:
         """For :func:`features.encoder.load_encoder`."""
         return self.folder / ENCODER
 
+    @property
+    def created_at(self) -> datetime:
+        """When it was made."""
+        return datetime.fromisoformat(self.manifest["created_at"])
+
     def has(self, file_name: str) -> bool:
         """Whether the release has a file of this name, such as ``category.json``."""
         return file_name in self.manifest["files"]

@@ -8,18 +8,21 @@ error. No other module reads the environment.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from features.errors import SettingsInvalid
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 HASHING_ENCODER = "hashing"
 _PREFIX = "PRECEDENT_"
+_SECRET = re.compile(r"key|secret|password|token|url")
 
 
 class _Section(BaseModel):
@@ -27,10 +30,12 @@ class _Section(BaseModel):
 
 
 class ServiceSettings(_Section):
-    """The served process: address, limits (bytes, seconds, counts)."""
+    """The served process: address, certificate and key (PEM files) for TLS, limits (bytes, seconds, counts)."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8440, ge=0, le=65535)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864)
     max_batch: int = Field(default=100, ge=1, le=100)
     timeout_seconds: float = Field(default=10.0, gt=0, le=120)
@@ -76,6 +81,21 @@ class DraftingSettings(_Section):
     timeout_seconds: float = Field(default=5.0, gt=0, le=60)
 
 
+class TracingSettings(_Section):
+    """Traces of requests by OpenTelemetry; without ``url`` there are none.
+
+    Attributes
+    ----------
+    url : str or None
+        Where a collector takes OTLP over HTTP, as in ``http://127.0.0.1:4318/v1/traces``.
+    sample_ratio : float
+        Share of the requests that are traced; a caller who sends a ``traceparent`` has decided already.
+    """
+
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s/]+\S*$")
+    sample_ratio: float = Field(default=1.0, ge=0, le=1)
+
+
 class Settings(_Section):
     """Everything that can be set.
 
@@ -109,6 +129,7 @@ class Settings(_Section):
     service: ServiceSettings = ServiceSettings()
     index: IndexSettings = IndexSettings()
     drafting: DraftingSettings = DraftingSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @property
     def history_url(self) -> str:
@@ -197,10 +218,16 @@ def load_settings(workspace: Path | str | None = None, environ: Mapping[str, str
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise SettingsInvalid(
-            f"Setting {name} is wrong: {first['msg']} (got {first['input']!r}); "
+            f"Setting {name} is wrong: {first['msg']}{_shown(first)}; "
             f"mend it in {folder / 'precedent.toml'} or in {_PREFIX}{name.upper().replace('.', '__')}.",
             field=name,
         ) from None
+
+
+def _shown(error: ErrorDetails) -> str:
+    """The offending value, where it is no secret: one may also stand under a name that is misspelt, or as a section."""
+    may_be_secret = _SECRET.search(str(error["loc"][-1])) or error["type"] in ("extra_forbidden", "model_type")
+    return "" if may_be_secret else f" (got {error['input']!r})"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -7,12 +7,18 @@ text is shown, since whose name may be read depends on who asks.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 
 from features.linear_regex import Pattern, encode
 
 CUSTOMER = "<CUSTOMER>"
 MAX_WARNINGS = 5
+# A text that says the same command thousands of times is not read to its end for another.
+_MAX_FOUND = 200
 _MAX_COMMAND_CHARS = 80
 _ARGUMENTS = r"(?:[ \t]+[^\s;|&`'\"<>(){}]*[^\s;|&`'\"<>(){}.,:]){0,3}"
 _DESTRUCTIVE = Pattern(
@@ -83,15 +89,26 @@ def destructive_commands(text: str) -> list[str]:
     []
     """
     data = encode(text)
-    found = [(start, data[start:end]) for start, end in _DESTRUCTIVE.spans(data)]
-    known = {start for start, _ in found}
-    found += [
-        (start, data[start:end])
-        for whole, (start, end) in _DELETE.matches(data)
-        if not _WHERE.occurs(data[whole[0] : whole[1]]) and start not in known
-    ]
-    commands = dict.fromkeys(" ".join(_quoted(command).split()) for _, command in sorted(found))
-    return [f"destructive command: {command}" for command in commands][:MAX_WARNINGS]
+    commands: dict[str, None] = {}
+    before = -1
+    found = merge(_destructive(data), _unbounded_deletes(data), key=itemgetter(0))
+    for start, command in islice(found, _MAX_FOUND):
+        if start != before:
+            commands[" ".join(_quoted(command).split())] = None
+        before = start
+        if len(commands) == MAX_WARNINGS:
+            break
+    return [f"destructive command: {command}" for command in commands]
+
+
+def _destructive(data: bytes) -> Iterator[tuple[int, bytes]]:
+    return ((start, data[start:end]) for (start, end), *_ in _DESTRUCTIVE.matches(data))
+
+
+def _unbounded_deletes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    for whole, (start, end) in _DELETE.matches(data):
+        if not _WHERE.occurs(data[whole[0] : whole[1]]):
+            yield start, data[start:end]
 
 
 def _quoted(data: bytes) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -26,6 +26,7 @@ from serving.journal import FeedbackEntry, SuggestionEntry
 from serving.keys import ApiKey
 from serving.lanes import Place
 from serving.openapi import openapi_json
+from serving.permits import check_may_erase, check_may_store
 from serving.problems import JSON, error_answer, error_json, internal, problem
 from serving.routes import LiveAnswer, ReadyAnswer, Route
 from serving.runtime import Runtime
@@ -36,11 +37,12 @@ from serving.schemas import (
     ErrorAnswer,
     FeedbackAnswer,
     FeedbackRequest,
-    Suggestion,
     SuggestRequest,
     TicketIn,
 )
+from serving.stages import Part, Stages, recording, timed
 from serving.suggester import Query, Suggester, new_request_id
+from serving.tracing import Trace
 from serving.validation import check_has_text, parse, parse_json, to_query, validate
 
 logger = logging.getLogger("precedent.app")
@@ -57,7 +59,8 @@ class Context:
     """What the guards know of a request; it travels in the ASGI scope under :data:`CONTEXT`.
 
     ``until`` is when the caller is given up, by the monotonic clock; ``place`` is the one in the queue of the route's
-    lane; ``error_code`` is filled in on the way back, for the log.
+    lane; ``trace`` is there where traces are on; ``stages`` and ``error_code`` are filled in on the way back, for
+    figures and log.
     """
 
     runtime: Runtime
@@ -65,15 +68,23 @@ class Context:
     route: Route
     until: float
     key: ApiKey | None = None
+    trace: Trace | None = None
     body: bytes = b""
     place: Place | None = None
     idempotency_key: str | None = None
+    stages: Stages = field(default_factory=Stages)
     error_code: str | None = None
 
     @property
     def key_id(self) -> str | None:
         """Id of the caller's key."""
         return self.key.key_id if self.key else None
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What a line of the log is found by."""
+        traced = {} if self.trace is None else {"trace_id": self.trace.trace_id}
+        return {"request_id": self.request_id, **traced}
 
     @property
     def access_groups(self) -> frozenset[str] | None:
@@ -96,7 +107,13 @@ class Context:
         """Run the request's work when its turn comes, unless the caller is given up before."""
         if self.place is None:
             raise RuntimeError(f"{self.route.template} has no lane")
-        return await self.place.run(work, self)
+        return await self.place.run(_timed_work, work, self, time.perf_counter_ns())
+
+
+def _timed_work(work: Callable[[Context], T], context: Context, queued: int) -> T:
+    context.stages.add(Part.QUEUE, queued, time.perf_counter_ns())
+    with recording(context.stages):
+        return work(context)
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]
@@ -125,12 +142,13 @@ def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def run(request: Request) -> Response:
         context: Context = request.scope[CONTEXT]
         try:
-            return await handler(request, context)
+            with recording(context.stages):
+                return await handler(request, context)
         except PrecedentError as error:
             context.error_code = error.code
             found = problem(error, context.request_id)
         except Exception:
-            logger.exception("request failed", extra={"fields": {"request_id": context.request_id}})
+            logger.exception("request failed", extra={"fields": context.ids})
             context.error_code = PrecedentError.code
             found = problem(internal(), context.request_id)
         return Response(found.body, found.status, dict(found.headers))
@@ -146,14 +164,16 @@ async def _suggest(_request: Request, context: Context) -> Response:
     runtime = context.runtime
     entry, is_draft_wanted = await context.run(_suggest_one)
     if is_draft_wanted:
-        suggestion = await runtime.drafter.with_drafts(entry.suggestion, until=context.until)
+        with timed(Part.DRAFT):
+            suggestion = await runtime.drafter.with_drafts(entry.suggestion, until=context.until)
         entry = replace(entry, suggestion=suggestion)
     return _json(await _kept(runtime, entry))
 
 
 def _suggest_one(context: Context) -> tuple[SuggestionEntry, bool]:
-    request = parse(SuggestRequest, context.body)
-    query = to_query(request, request.ticket, access_groups=context.access_groups, request_id=context.request_id)
+    with timed(Part.PARSE):
+        request = parse(SuggestRequest, context.body)
+        query = to_query(request, request.ticket, access_groups=context.access_groups, request_id=context.request_id)
     return _answered(context, context.runtime.follower.suggester(), query, prefix="ticket"), request.draft
 
 
@@ -187,10 +207,13 @@ async def _suggest_batch(_request: Request, context: Context) -> Response:
 
 async def _kept(runtime: Runtime, answered: SuggestionEntry | ErrorAnswer) -> bytes:
     if isinstance(answered, ErrorAnswer):
+        runtime.metrics.count_error(answered.error.code)
         return error_json(answered)
-    suggestion = await runtime.keep(answered)
-    _count(runtime, suggestion)
-    return suggestion.model_dump_json().encode()
+    with timed(Part.JOURNAL):
+        suggestion = await runtime.keep(answered)
+    runtime.metrics.observe_suggestion(suggestion)
+    with timed(Part.SERIALISE):
+        return suggestion.model_dump_json().encode()
 
 
 def _suggest_each(context: Context) -> list[SuggestionEntry | ErrorAnswer]:
@@ -198,7 +221,9 @@ def _suggest_each(context: Context) -> list[SuggestionEntry | ErrorAnswer]:
     settings = context.runtime.settings.service
     now = time.monotonic()
     until = now + (context.until - now) * _BATCH_SHARE
-    envelope, tickets = _batch(context.body, settings.max_batch)
+    with timed(Part.PARSE):
+        envelope, tickets = _batch(context.body, settings.max_batch)
+    context.runtime.metrics.observe_batch(len(tickets))
     if context.runtime.rates is not None:
         context.runtime.rates.charge(context.key_id or "", len(tickets) - 1)
     suggester = context.runtime.follower.suggester()
@@ -208,13 +233,14 @@ def _suggest_each(context: Context) -> list[SuggestionEntry | ErrorAnswer]:
         try:
             if time.monotonic() > until or context.is_given_up:
                 raise DeadlineExceeded("The batch took too long; send this ticket again, in a smaller batch.")
-            valid = validate(TicketIn, ticket, ("tickets", position))
-            query = to_query(envelope, valid, access_groups=context.access_groups, request_id=request_id)
+            with timed(Part.PARSE):
+                valid = validate(TicketIn, ticket, ("tickets", position))
+                query = to_query(envelope, valid, access_groups=context.access_groups, request_id=request_id)
             answered.append(_answered(context, suggester, query, prefix=f"tickets.{position}"))
         except PrecedentError as error:
             answered.append(error_answer(error, request_id))
         except Exception:
-            logger.exception("ticket of a batch failed", extra={"fields": {"request_id": request_id}})
+            logger.exception("ticket of a batch failed", extra={"fields": {**context.ids, "request_id": request_id}})
             answered.append(error_answer(internal(), request_id))
     return answered
 
@@ -245,6 +271,7 @@ def _store_case(context: Context) -> CaseAnswer:
         check_has_text(case.ticket)
     except PrecedentError as error:
         raise _within("case", error) from None
+    check_may_store(runtime.history, case, context.access_groups)
     once = context.once(request)
     stored = runtime.history.upsert([case], masking_rules=runtime.intake.masking_rules, once=once)
     runtime.follower.wake()
@@ -257,6 +284,7 @@ async def _erase_case(request: Request, context: Context) -> Response:
 
 def _erase(case_id: str, context: Context) -> CaseAnswer:
     runtime = context.runtime
+    check_may_erase(runtime.history, case_id, runtime.settings.system, context.access_groups)
     change = runtime.history.erase(case_id, system=runtime.settings.system)
     runtime.follower.wake()
     return CaseAnswer(id=case_id, change=change)
@@ -314,8 +342,3 @@ async def _metrics(_request: Request, context: Context) -> Response:
 
 async def _openapi(_request: Request, _context: Context) -> Response:
     return _json(openapi_json())
-
-
-def _count(runtime: Runtime, suggestion: Suggestion) -> None:
-    runtime.metrics.observe_answer("category", suggestion.category.action)
-    runtime.metrics.observe_answer("severity", suggestion.severity.action)

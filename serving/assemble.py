@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from features.case_index import CaseIndex, DenseLimits
 from features.encoder import Encoder, load_encoder
@@ -31,11 +32,14 @@ class Parts:
     ----------
     runbooks_change : int
         The history's number for the runbooks that the suggester has.
+    created_at : datetime
+        When the release was made.
     """
 
     suggester: Suggester
     statistics: LexicalStatistics
     runbooks_change: int
+    created_at: datetime
 
     @property
     def release_id(self) -> str:
@@ -214,7 +218,7 @@ def build_parts(
     except BaseException:
         index.close()
         raise
-    return Parts(suggester, statistics, change)
+    return Parts(suggester, statistics, change, release.created_at)
 
 
 def _limits(settings: Settings) -> DenseLimits:

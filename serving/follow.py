@@ -256,7 +256,7 @@ class Follower:
         self._refusal, self._n_failures, self._retry_at = None, 0, 0.0
         # Other indexes were rid of what the old one saw erased; the first one cannot know what happened before it.
         self._n_erased = 0 if old is None else parts.index.n_erased
-        self._metrics.set_release(loading.release_id)
+        self._metrics.set_release(loading.release_id, parts.created_at)
         log(logger, logging.INFO, "release served", release=loading.release_id)
         if old is not None:
             # Suggestions under way may still read the old index: it is closed when they have had their time.

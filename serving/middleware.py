@@ -52,6 +52,7 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+_HSTS = {"strict-transport-security": "max-age=31536000"}
 
 
 class ClientGoneError(Exception):
@@ -105,7 +106,7 @@ class Guards:
             )
             await exchange.send_error(late if deadline.expired() else internal())
         except Exception:
-            logger.exception("guard failed", extra={"fields": {"request_id": exchange.request_id}})
+            logger.exception("guard failed", extra={"fields": exchange.ids})
             await exchange.send_error(internal())
         finally:
             exchange.report(runtime)
@@ -121,8 +122,10 @@ class Guards:
         exchange.context = context
         context.key = await _authenticated(runtime, route, exchange.headers)
         if route.lane is None:
+            # Nor traced: probes come all day.
             await self._forward(exchange, matched, receive)
             return
+        exchange.trace(runtime)
         if runtime.rates is not None:
             exchange.allowance = runtime.rates.take(context.key_id or "")
         if route.applies_once:
@@ -172,7 +175,12 @@ class _Exchange:
         self._is_answered = False
         self._send = send
         self._error_code: str | None = None
-        self._started = time.perf_counter()
+        self._began = time.perf_counter_ns()
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """What a line of the log is found by."""
+        return {"request_id": self.request_id} if self.context is None else self.context.ids
 
     async def send(self, message: AsgiMessage) -> None:
         """Send on, with our headers."""
@@ -182,6 +190,8 @@ class _Exchange:
             self.status = message["status"]
             headers = MutableHeaders(raw=message["headers"])
             headers.update({**_HEADERS, "x-request-id": self.request_id})
+            if self.scope["scheme"] == "https":
+                headers.update(_HSTS)
             if self.allowance is not None:
                 headers.update(self.allowance.headers)
             if "server" in headers:
@@ -201,25 +211,48 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": body})
         self._is_answered = True
 
+    def trace(self, runtime: Runtime) -> None:
+        """Begin a span, where traces are on; what has no key yet must not fill a collector."""
+        if runtime.tracing is not None and self.context is not None:
+            route = self.context.route
+            self.context.trace = runtime.tracing.begin(f"{route.method} {route.template}", self.headers, self._began)
+
     def report(self, runtime: Runtime) -> None:
         """Log and count the request; by its route, for a path may hold anything."""
-        seconds = time.perf_counter() - self._started
+        seconds = (time.perf_counter_ns() - self._began) / 1e9
         route = self.route.template if self.route else UNMATCHED
         runtime.metrics.observe_request(route, self.method, self.status, seconds)
         fields: dict[str, Any] = {
-            "request_id": self.request_id,
+            **self.ids,
             "method": self.method if self.route else UNMATCHED,
             "route": route,
             "status": self.status,
             "ms": round(seconds * 1000, 1),
         }
+        code = self._error_code or (self.context.error_code if self.context else None)
+        if code:
+            runtime.metrics.count_error(code)
+            fields["error"] = code
         if self.context is not None:
             fields |= {"key": self.context.key_id, "bytes": len(self.context.body)}
-        if code := self._error_code or (self.context.error_code if self.context else None):
-            fields["error"] = code
+            self._report_parts(runtime, self.context, code)
         # Probes and scrapes come all day.
         is_routine = self.route is not None and self.route.lane is None
         log(logger, logging.DEBUG if is_routine else logging.INFO, "request", **fields)
+
+    def _report_parts(self, runtime: Runtime, context: Context, code: str | None) -> None:
+        taken = context.stages.taken
+        runtime.metrics.observe_parts(taken)
+        if runtime.tracing is not None and context.trace is not None:
+            attributes: dict[str, str | int] = {
+                "http.request.method": context.route.method,
+                "http.route": context.route.template,
+                "precedent.request_id": self.request_id,
+                "precedent.key_id": context.key_id or "",
+                "http.request.body.size": len(context.body),
+                **({"error.type": code} if code else {}),
+            }
+            runtime.tracing.end(context.trace, taken, attributes, status=self.status)
 
 
 async def _authenticated(runtime: Runtime, route: Route, headers: Headers) -> ApiKey | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from features.history import History
@@ -18,6 +19,7 @@ from serving.lanes import Lane, WorkQueue
 from serving.metrics import Metrics
 from serving.rates import RateLimits
 from serving.schemas import Suggestion
+from serving.tracing import Tracing
 
 # Keys, probes and figures: what requests wait for in their lanes must not hold these up.
 _ASIDE_THREADS = 2
@@ -39,11 +41,14 @@ class Runtime:
         self.keys = KeyRing(history)
         self.journal = Journal(history, settings.system)
         self.drafter = Drafter(settings.drafting, intake.mask)
+        self.tracing = _tracing(settings, self.metrics)
         self.follower = Follower(settings, history, intake, self.metrics)
         service = settings.service
         # Who sends a batch or a write would rather wait than be turned away, as long as there is time.
         self.queues = {lane: WorkQueue(lane) for lane in (Lane.BATCH, Lane.WRITE)}
         self.queues[Lane.SUGGEST] = WorkQueue(Lane.SUGGEST, max_wait=service.max_wait_seconds)
+        for lane, queue in self.queues.items():
+            self.metrics.watch_queue(lane.value, partial(getattr, queue, "n_waiting"))
         self.rates: RateLimits | None = None
         if service.rate_per_second is not None:
             self.rates = RateLimits(service.rate_per_second, service.rate_burst)
@@ -81,6 +86,8 @@ class Runtime:
         self.journal.stop()
         self.follower.stop()
         self.history.close()
+        if self.tracing is not None:
+            self.tracing.stop()
 
     async def aside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what is short, and no request's own work, on a thread."""
@@ -97,3 +104,9 @@ class Runtime:
             return suggestion.model_copy(update={"request_id": kept.result()})
         self.metrics.count_journal_failure()
         return suggestion.model_copy(update={"notes": [*suggestion.notes, JOURNAL_UNAVAILABLE]})
+
+
+def _tracing(settings: Settings, metrics: Metrics) -> Tracing | None:
+    if settings.tracing.url is None:
+        return None
+    return Tracing(settings.tracing, metrics.count_trace_failure)

@@ -50,7 +50,8 @@ def _whole(value: object) -> object:
 
 Time = Annotated[datetime, Field(strict=False), BeforeValidator(_written), AfterValidator(_to_utc)]
 """A time; one without an offset is read as UTC."""
-Whole = Annotated[int, BeforeValidator(_whole)]
+Version = Annotated[int, Field(ge=0, le=2**62), BeforeValidator(_whole)]
+TopK = Annotated[int, Field(ge=1, le=50), BeforeValidator(_whole)]
 Id = Annotated[str, Field(pattern=_ID)]
 ShortText = Annotated[str, Field(max_length=MAX_LABEL_CHARS)]
 FieldValue = Annotated[str, Field(max_length=2_000)] | bool | int | float
@@ -68,7 +69,7 @@ class TicketIn(_Request):
     """A ticket as the ticketing system knows it now."""
 
     id: Id | None = None
-    version: Annotated[Whole, Field(ge=0, le=2**62)] | None = None
+    version: Version | None = None
     subject: Annotated[str, Field(max_length=2_000)] = ""
     description: Annotated[str, Field(max_length=1_000_000)] = ""
     created_at: Time | None = None
@@ -118,7 +119,7 @@ class SuggestRequest(_Request):
     """Body of ``POST /v1/suggest``; ``draft`` asks for drafted summaries of the resolutions."""
 
     ticket: TicketIn
-    top_k: Annotated[Whole, Field(ge=1, le=50)] = 5
+    top_k: TopK = 5
     filters: FiltersIn = FiltersIn()
     explain: bool = False
     draft: bool = False
@@ -128,7 +129,7 @@ class BatchRequest(_Request):
     """Body of ``POST /v1/suggest/batch``: up to 100 tickets, each answered on its own."""
 
     tickets: Annotated[list[TicketIn], Field(min_length=1, max_length=100)]
-    top_k: Annotated[Whole, Field(ge=1, le=50)] = 5
+    top_k: TopK = 5
     filters: FiltersIn = FiltersIn()
     explain: bool = False
 

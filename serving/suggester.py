@@ -37,6 +37,7 @@ from serving.resolutions import resolutions, shown
 from serving.runbook_answers import runbook_answers
 from serving.runbook_map import RunbookMap
 from serving.schemas import RelatedOpen, SimilarCase, Suggestion
+from serving.stages import Part, timed
 from serving.triage import Prediction, Triage
 from serving.verdicts import VerdictReader
 
@@ -136,35 +137,20 @@ class Suggester:
         wanted = self._as_stored(query.filter)
         visible = replace(wanted, exclude_ids=wanted.exclude_ids | _own_id(example.ticket))
         permitted, n_hidden = self._permitted(example, visible, query.access_groups, now)
-        near = self._near(example)
-        prediction = self._predict(example, near)
+        with timed(Part.CLASSIFY):
+            near = self._near(example)
+            prediction = self._predict(example, near)
         if query.explain:
-            around = self._surroundings(example, near, query.access_groups)
-            prediction = explained(self.triage, example, prediction, around)
-        listed = self._listing.list(example.ticket, permitted, n_resolved=max(query.top_k, _VOTING_CASES))
-        cases = self._read([group.shown.row_id for group in (*listed.resolved, *listed.open)], query.access_groups)
+            with timed(Part.EXPLAIN):
+                around = self._surroundings(example, near, query.access_groups)
+                prediction = explained(self.triage, example, prediction, around)
+        with timed(Part.RANK):
+            listed = self._listing.list(example.ticket, permitted, n_resolved=max(query.top_k, _VOTING_CASES))
+        with timed(Part.READ):
+            cases = self._read([group.shown.row_id for group in (*listed.resolved, *listed.open)], query.access_groups)
         found = [group for group in listed.resolved if group.shown.row_id in cases]
-        # A shared form is no reason.
-        terms = self.index.terms([group.shown.row_id for group in found[: query.top_k]])
-        asked = Asked.of(replace(example, text=self.index.without_boilerplate(example.text)), now=now)
-        return Suggestion(
-            request_id=query.request_id or new_request_id(),
-            release=self.release_id,
-            index_watermark=self.index.watermark,
-            category=prediction.category,
-            severity=prediction.severity,
-            targets=prediction.targets,
-            similar_cases=[
-                self._similar_case(
-                    asked, group, cases, listed.setbacks.notes(group.shown), terms.get(group.shown.row_id, NO_TERMS)
-                )
-                for group in found[: query.top_k]
-            ],
-            related_open=[_related_open(group, cases) for group in listed.open if group.shown.row_id in cases],
-            resolutions=resolutions(
-                (cases[group.shown.row_id].case for group in found[: query.top_k]), asking=example.ticket.customer
-            ),
-            runbooks=runbook_answers(
+        with timed(Part.RUNBOOKS):
+            runbooks = runbook_answers(
                 self.runbooks,
                 self.runbook_map,
                 RunbookQuery.of(example.text, example.vector, self.encoder),
@@ -172,16 +158,40 @@ class Suggester:
                 product=example.ticket.product,
                 cases=[(group.best.relevance, cases[group.shown.row_id].case) for group in found],
                 refused=self._verdicts.refused_runbooks(example.ticket.id) if self._verdicts else frozenset(),
-            ),
-            novel=prediction.novel,
-            hidden_count=n_hidden,
-            notes=[],
-        )
+            )
+        with timed(Part.ASSEMBLE):
+            # A shared form is no reason.
+            terms = self.index.terms([group.shown.row_id for group in found[: query.top_k]])
+            asked = Asked.of(replace(example, text=self.index.without_boilerplate(example.text)), now=now)
+            return Suggestion(
+                request_id=query.request_id or new_request_id(),
+                release=self.release_id,
+                index_watermark=self.index.watermark,
+                category=prediction.category,
+                severity=prediction.severity,
+                targets=prediction.targets,
+                similar_cases=[
+                    self._similar_case(
+                        asked, group, cases, listed.setbacks.notes(group.shown), terms.get(group.shown.row_id, NO_TERMS)
+                    )
+                    for group in found[: query.top_k]
+                ],
+                related_open=[_related_open(group, cases) for group in listed.open if group.shown.row_id in cases],
+                resolutions=resolutions(
+                    (cases[group.shown.row_id].case for group in found[: query.top_k]), asking=example.ticket.customer
+                ),
+                runbooks=runbooks,
+                novel=prediction.novel,
+                hidden_count=n_hidden,
+                notes=[],
+            )
 
     def example(self, ticket: Ticket, *, by_token: bool = False) -> Example:
         """Mask a ticket, bound it, and embed its model text; ``by_token`` for reasons, where the encoder can tell."""
-        masked = self._intake.prepare_ticket(ticket)
-        return self._embedded(masked, self.index.record(masked, at=_created(masked)), by_token=by_token)
+        with timed(Part.MASK):
+            masked = self._intake.prepare_ticket(ticket)
+        with timed(Part.ENCODE):
+            return self._embedded(masked, self.index.record(masked, at=_created(masked)), by_token=by_token)
 
     def _embedded(self, masked: Ticket, record: NDArray[np.float64], *, by_token: bool = False) -> Example:
         text = model_text(masked)
@@ -254,10 +264,13 @@ class Suggester:
         self, example: Example, visible: CaseFilter, *, now: float, limit: int = MAX_CANDIDATES
     ) -> list[RankedCase]:
         """Candidates of an example, best first; ties by the newer row."""
-        pool = Pool.of(self.index, example, visible, now=now, limit=limit)
-        scores, relevance = self.ranker.score(pool.matrix), self.ranker.relevance(pool.matrix)
-        order = sorted(range(len(pool.candidates)), key=lambda i: (-scores[i], -pool.candidates[i].row_id))
-        return [RankedCase(pool.candidates[i], pool.entries[i], float(scores[i]), float(relevance[i])) for i in order]
+        with timed(Part.RETRIEVE):
+            pool = Pool.of(self.index, example, visible, now=now, limit=limit)
+        with timed(Part.RANK):
+            scores, relevance = self.ranker.score(pool.matrix), self.ranker.relevance(pool.matrix)
+            order = sorted(range(len(pool.candidates)), key=lambda i: (-scores[i], -pool.candidates[i].row_id))
+            candidates, entries = pool.candidates, pool.entries
+            return [RankedCase(candidates[i], entries[i], float(scores[i]), float(relevance[i])) for i in order]
 
     def _similar_case(
         self, asked: Asked, group: CaseGroup, cases: Mapping[int, StoredCase], notes: Sequence[str], terms: Hashes

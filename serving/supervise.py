@@ -19,6 +19,7 @@ from features.errors import Conflict, NoRelease, Unavailable
 from features.settings import Settings
 from serving.logs import log, set_up
 from serving.process import prepare_environment
+from serving.tls import Certificate, own_client
 
 logger = logging.getLogger("precedent.supervise")
 
@@ -31,13 +32,17 @@ _LONGEST_BACKOFF_SECONDS = 30.0
 _BACKLOG = 2048
 
 
-def supervise(settings: Settings, *, host: str, port: int, on_ready: Callable[[str], None]) -> int:
+def supervise(
+    settings: Settings, *, host: str, port: int, certificate: Certificate | None, on_ready: Callable[[str], None]
+) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Parameters
     ----------
     port : int
         0 takes any free one.
+    certificate : Certificate or None
+        For TLS; each worker reads its files anew.
     on_ready : callable
         Told the URL once suggestions can be answered.
 
@@ -50,6 +55,8 @@ def supervise(settings: Settings, *, host: str, port: int, on_ready: Callable[[s
     ------
     NoRelease
         If nothing is promoted in the workspace.
+    SettingsInvalid
+        If the certificate cannot be used.
     Conflict
         If the address cannot be listened on.
     Unavailable
@@ -59,18 +66,27 @@ def supervise(settings: Settings, *, host: str, port: int, on_ready: Callable[[s
         raise NoRelease(
             f"No release is promoted in {settings.workspace}; run `precedent train` and then `precedent promote`."
         )
+    if certificate is not None:
+        certificate.context()
     prepare_environment()
     set_up(settings.log_level)
     with _listen(host, port) as listening:
-        return _Supervisor(settings, listening, on_ready).run()
+        return _Supervisor(settings, listening, certificate, on_ready).run()
 
 
 class _Supervisor:
     """One worker after another on one socket."""
 
-    def __init__(self, settings: Settings, listening: socket.socket, on_ready: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listening: socket.socket,
+        certificate: Certificate | None,
+        on_ready: Callable[[str], None],
+    ) -> None:
         self._settings = settings
         self._listening = listening
+        self._certificate = certificate
         self._on_ready = on_ready
         self._graceful_seconds = settings.service.timeout_seconds
         self._is_stopping = False
@@ -102,6 +118,8 @@ class _Supervisor:
         command += ["--socket", str(descriptors[0]), "--supervisor", str(descriptors[1])]
         command += ["--workspace", str(self._settings.workspace.resolve())]
         command += ["--graceful-seconds", str(self._graceful_seconds)]
+        if self._certificate is not None:
+            command += ["--tls-cert", str(self._certificate.cert), "--tls-key", str(self._certificate.key)]
         # A session of its own: Ctrl-C on a terminal reaches the supervisor alone, which then stops the worker once.
         return subprocess.Popen(command, pass_fds=descriptors, start_new_session=True)  # noqa: S603
 
@@ -122,7 +140,7 @@ class _Supervisor:
     def _tell_ready(self) -> None:
         if not self._was_ready:
             self._was_ready = True
-            self._on_ready(_url(self._listening))
+            self._on_ready(_url(self._listening, "http" if self._certificate is None else "https"))
 
     def _stop(self, worker: subprocess.Popen[bytes]) -> None:
         worker.terminate()
@@ -148,11 +166,17 @@ class _Supervisor:
     def _answers(self) -> bool:
         """Whether the worker says that it is ready; asked the way that everybody asks."""
         try:
-            with socket.create_connection(self._listening.getsockname()[:2], timeout=1.0) as connection:
+            with self._connected() as connection:
                 connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 return connection.recv(64).startswith(b"HTTP/1.1 200")
         except OSError:
             return False
+
+    def _connected(self) -> socket.socket:
+        connection = socket.create_connection(self._listening.getsockname()[:2], timeout=1.0)
+        if self._certificate is None:
+            return connection
+        return own_client().wrap_socket(connection)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -171,7 +195,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _url(listening: socket.socket) -> str:
+def _url(listening: socket.socket, scheme: str) -> str:
     host, port = listening.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  what may be called, not bound
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    return f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"

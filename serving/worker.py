@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 from serving.process import prepare_environment
+from serving.tls import Certificate, certificate
 
 APP = "serving.service:app"
 _KEEP_ALIVE_SECONDS = 30
@@ -25,12 +26,18 @@ def main() -> None:
     parser.add_argument("--supervisor", type=int, required=True, help="File descriptor that ends with the supervisor.")
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--graceful-seconds", type=float, required=True)
+    parser.add_argument("--tls-cert", type=Path)
+    parser.add_argument("--tls-key", type=Path)
     arguments = parser.parse_args()
     prepare_environment()
     os.environ["PRECEDENT_WORKSPACE"] = str(arguments.workspace)
     sys.setswitchinterval(_SWITCH_SECONDS)
     threading.Thread(target=_end_with, args=(arguments.supervisor,), daemon=True).start()
-    _serve(socket.socket(fileno=arguments.socket), arguments.graceful_seconds)
+    _serve(
+        socket.socket(fileno=arguments.socket),
+        certificate(arguments.tls_cert, arguments.tls_key),
+        arguments.graceful_seconds,
+    )
 
 
 def _end_with(descriptor: int) -> None:
@@ -39,7 +46,7 @@ def _end_with(descriptor: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(listening: socket.socket, graceful_seconds: float) -> None:
+def _serve(listening: socket.socket, tls: Certificate | None, graceful_seconds: float) -> None:
     import uvicorn
 
     from serving.protocol import BoundedHttp
@@ -56,6 +63,7 @@ def _serve(listening: socket.socket, graceful_seconds: float) -> None:
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(graceful_seconds),
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls.context(),
     )
     uvicorn.Server(config).run(sockets=[listening])
 

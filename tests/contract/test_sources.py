@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.errors import SourceUnreadable
+from features.errors import MappingInvalid, SourceUnreadable
 from features.sources import open_source
 from features.sources.base import RejectedRow, Row
 from features.sources.mapping import ColumnMapping, load_mapping
@@ -217,6 +218,78 @@ def test_no_row_raises(export: Export, rows: Rows, tops: Rows, fields: dict[str,
     read = export.read(text.encode(errors="surrogatepass"))
     assert len(read) == expected
     assert isinstance(read[-1], Row)
+
+
+PIECES = st.sampled_from(
+    [
+        *(b'{"id": "T-1"', b'"subject": "Slow"', b'{"issues": [', b'{"key": "T-1", "fields": {', b'"created": "2025-'),
+        *(
+            b"id,subject\n",
+            b'T-1,"Slow',
+            b'"',
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b",",
+            b":",
+            b"\n",
+            b"\r",
+            b"\0",
+            b"\xff\xfe",
+            b"\xed",
+        ),
+        *(b"\\ud800", b"\\", b"nul", b"1e999", b"-", b"\xef\xbb\xbf", b"\x1f\x8b\x08"),
+    ]
+)
+
+
+@given(
+    data=st.one_of(
+        st.binary(max_size=200),
+        st.lists(PIECES, max_size=30).map(b"".join),
+        st.lists(PIECES, max_size=30).map(lambda pieces: gzip.compress(b"".join(pieces))),
+        st.tuples(st.integers(0, 2_000), st.binary(max_size=4)),
+    )
+)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_bytes_are_read_rejected_or_unreadable(export: Export, data: bytes | tuple[int, bytes]) -> None:
+    if isinstance(data, tuple):  # a good file that is damaged at one place
+        good, (at, damage) = export.encode(GOOD).encode(), data
+        data = good[: at % len(good)] + damage + good[at % len(good) + len(damage) :]
+    read: list[Row | RejectedRow] = []
+    # Anything else that is raised fails the test; a table without the column of ids is a matter of the mapping.
+    with suppress(SourceUnreadable, MappingInvalid):
+        read = export.read(data)
+    for row in read:
+        if isinstance(row, RejectedRow):
+            assert row.reason
+        else:
+            row.case.ticket.subject.encode()
+            assert row.case.id
+
+
+MAPPING_LINES = (
+    *("[columns]", "[severity]", "[status]", "[bad]", 'id = "key"', 'unknown = "ignore"', 'a = "sev1"', "a = 1", "= ="),
+    *('time_zone = "Europe/Vienna"', 'time_zone = "Mars"', "x = [1, {y = 2}]", '"" = ""', "\0"),
+)
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=100),
+        st.lists(
+            st.sampled_from(MAPPING_LINES),
+            max_size=8,
+        ).map(lambda lines: "\n".join(lines).encode()),
+    )
+)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_mapping_is_taken_or_refused_by_name(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_bytes(data)
+    with suppress(MappingInvalid):
+        assert load_mapping(path).columns.id
 
 
 DEEP = "[" * 5_000 + "]" * 5_000

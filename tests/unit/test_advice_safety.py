@@ -115,3 +115,12 @@ def test_no_text_or_name_raises(text: str, customer: str, asking: str | None):
     destructive_commands(text)
     shown = without_customer(text, customer, asking)
     assert shown == text or CUSTOMER in shown
+
+
+def test_a_text_that_says_one_command_for_ever_is_not_read_to_its_end():
+    once = "ran rm -rf /var/spool/edge; "
+    assert destructive_commands(once * 30_000 + "flushall") == ["destructive command: rm -rf /var/spool/edge"]
+    assert destructive_commands(once * 100 + "then flushall") == [
+        "destructive command: rm -rf /var/spool/edge",
+        "destructive command: flushall",
+    ]

@@ -8,9 +8,12 @@ import resource
 import stat
 import tempfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from features.errors import SourceUnreadable
 from features.runbook_sources import budget, read_runbooks
@@ -187,3 +190,17 @@ def test_a_file_that_went_away_is_told_of(tmp_path: Path):
         (tmp_path / "x.md").unlink()
         with pytest.raises(ValueError, match="it cannot be read"):
             read_bounded(files, "x.md", 10)
+
+
+@given(damage=st.lists(st.tuples(st.integers(0, 5_000), st.binary(min_size=1, max_size=4)), min_size=1, max_size=5))
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_an_archive_damaged_anywhere_is_read_or_reported(tmp_path: Path, damage: list[tuple[int, bytes]]):
+    archive = pack(tmp_path / "x.zip", {"a/one.md": "# One\n\nRestart it.\n" * 20, "two.md": "# Two\n\nDrain it."})
+    data = bytearray(archive.read_bytes())
+    for at, new in damage:
+        data[at % len(data) : at % len(data) + len(new)] = new
+    archive.write_bytes(data)
+    with suppress(SourceUnreadable):
+        result = read_runbooks(archive)
+        assert len(result.runbooks) + len(result.rejected) <= 4
+        assert all(not path.startswith("/") and reason for path, reason in result.rejected)
