@@ -95,7 +95,7 @@ class ChainEnd:
 
     def append(self, events: Sequence[Event]) -> list[int]:
         """Enter events in their order; answers the numbers that they got."""
-        rows = []
+        rows: list[dict[str, Any]] = []
         for event in events:
             payload = canonical_json(event.payload)
             digest = entry_hash(self.seq + 1, event.at, event.kind, event.actor, self.hash, payload)

@@ -165,7 +165,7 @@ class _Check:
     def _rows_of(self, table: Table, page: Sequence[Row[Any]]) -> dict[int, Mapping[str, Any]]:
         """Rows of the journal that a page of entries vouches for, by number."""
         statement = select(table).where(table.c.audit_seq.between(page[0].seq, page[-1].seq))
-        return {row.audit_seq: row._mapping for row in self._connection.execute(statement)}
+        return {row.audit_seq: row._asdict() for row in self._connection.execute(statement)}
 
     def _compared(self, entry: Row[Any], row: Mapping[str, Any] | None) -> str | None:
         if row is None:

@@ -76,6 +76,12 @@ class DraftingSettings(_Section):
     timeout_seconds: float = Field(default=5.0, gt=0, le=60)
 
 
+class JournalSettings(_Section):
+    """The journal: after how many days its entries are removed by the service; None keeps them."""
+
+    retention_days: int | None = Field(default=None, ge=1, le=36_500)
+
+
 class Settings(_Section):
     """Everything that can be set.
 
@@ -109,6 +115,7 @@ class Settings(_Section):
     service: ServiceSettings = ServiceSettings()
     index: IndexSettings = IndexSettings()
     drafting: DraftingSettings = DraftingSettings()
+    journal: JournalSettings = JournalSettings()
 
     @property
     def history_url(self) -> str:

@@ -257,7 +257,7 @@ async def _erase_case(request: Request, context: Context) -> Response:
 
 def _erase(case_id: str, context: Context) -> CaseAnswer:
     runtime = context.runtime
-    change = runtime.history.erase(case_id, system=runtime.settings.system)
+    change = runtime.history.erase(case_id, system=runtime.settings.system, actor=context.key_id)
     runtime.follower.wake()
     return CaseAnswer(id=case_id, change=change)
 

@@ -13,7 +13,8 @@ from features.settings import Settings
 from serving.drafting import Drafter
 from serving.follow import Follower
 from serving.journal import Journal, SuggestionEntry
-from serving.keys import KeyRing
+from serving.keeper import Keeper
+from serving.key_ring import KeyRing
 from serving.lanes import Lane, WorkQueue
 from serving.metrics import Metrics
 from serving.rates import RateLimits
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 
 class Runtime:
-    """History, intake, keys, journal, follower, figures and threads of one process."""
+    """History, intake, keys, journal and its keeper, follower, figures and threads of one process."""
 
     def __init__(self, settings: Settings, history: History, intake: Intake) -> None:
         self.settings = settings
@@ -38,6 +39,7 @@ class Runtime:
         self.metrics = Metrics()
         self.keys = KeyRing(history)
         self.journal = Journal(history, settings.system)
+        self.keeper = Keeper(history, settings.journal)
         self.drafter = Drafter(settings.drafting, intake.mask)
         self.follower = Follower(settings, history, intake, self.metrics)
         service = settings.service
@@ -70,6 +72,7 @@ class Runtime:
     def start(self) -> None:
         """Start the threads; a release is loaded meanwhile."""
         self.journal.start()
+        self.keeper.start()
         self.follower.start()
 
     def stop(self) -> None:
@@ -78,6 +81,7 @@ class Runtime:
             queue.stop()
         self._aside.shutdown(wait=True, cancel_futures=True)
         self.drafter.stop()
+        self.keeper.stop()
         self.journal.stop()
         self.follower.stop()
         self.history.close()

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from features.errors import HistoryUnavailable, InvalidInput, NotFound, Unauthenticated
 from features.history import History
 from features.schema import api_keys
-from serving.keys import KeyRing, Scope, create_key, list_keys, revoke_key
+from serving.key_ring import KeyRing
+from serving.keys import Scope, create_key, list_keys, revoke_key
 
 
 @pytest.fixture
