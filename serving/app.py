@@ -23,7 +23,7 @@ from features.intake_checks import checked_time
 from features.ticket import Ticket
 from serving import metrics as figures
 from serving.journal import FeedbackEntry, SuggestionEntry
-from serving.keys import ApiKey
+from serving.keys import ApiKey, Scope
 from serving.lanes import Place
 from serving.openapi import openapi_json
 from serving.problems import JSON, error_answer, error_json, internal, problem
@@ -299,7 +299,8 @@ async def _live(_request: Request, _context: Context) -> Response:
 async def _ready(_request: Request, context: Context) -> Response:
     follower = context.runtime.follower
     status = "ready" if follower.is_ready else "not_ready"
-    if context.key is None and context.runtime.settings.service.require_key:
+    is_open = context.key is None and not context.runtime.settings.service.require_key
+    if not (is_open or (context.key and context.key.allows(Scope.REPORT))):
         answer = ReadyAnswer(status=status).model_dump_json(exclude={"details"})
     else:
         details = dict(await context.runtime.aside(follower.details))

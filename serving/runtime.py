@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from features.history import History
 from features.intake import Intake, open_intake
@@ -25,6 +25,9 @@ _ASIDE_THREADS = 2
 _JOURNAL_SECONDS = 1.0
 JOURNAL_UNAVAILABLE = "journal_unavailable"
 
+if TYPE_CHECKING:
+    from serving.people import People
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -38,6 +41,7 @@ class Runtime:
         self.intake = intake
         self.metrics = Metrics()
         self.keys = KeyRing(history)
+        self.people = _people(settings, intake)
         self.journal = Journal(history, settings.system)
         self.keeper = Keeper(history, settings.journal)
         self.drafter = Drafter(settings.drafting, intake.mask)
@@ -71,6 +75,8 @@ class Runtime:
 
     def start(self) -> None:
         """Start the threads; a release is loaded meanwhile."""
+        if self.people is not None:
+            self.people.start()
         self.journal.start()
         self.keeper.start()
         self.follower.start()
@@ -101,3 +107,13 @@ class Runtime:
             return suggestion.model_copy(update={"request_id": kept.result()})
         self.metrics.count_journal_failure()
         return suggestion.model_copy(update={"notes": [*suggestion.notes, JOURNAL_UNAVAILABLE]})
+
+
+def _people(settings: Settings, intake: Intake) -> People | None:
+    if settings.oidc.issuer is None:
+        return None
+    # They bring a library of cryptography, which keys do without.
+    from serving.issuer_keys import IssuerKeys
+    from serving.people import People
+
+    return People(settings.oidc, IssuerKeys(settings.oidc.issuer), intake.pseudonym)
