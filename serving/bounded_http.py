@@ -14,12 +14,7 @@ _MAX_ANSWER_BYTES = 262_144
 
 
 def fetch(
-    url: str,
-    *,
-    deadline: float,
-    method: str = "GET",
-    body: bytes | None = None,
-    headers: Mapping[str, str] | None = None,
+    url: str, *, deadline: float, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None
 ) -> bytes:
     """What a server answers, at most 256 KiB of it.
 
