@@ -30,6 +30,11 @@ NOTHING = "0" * 64
 COMMAND_LINE = "cli"
 """Actor of what was done with a command, and not through the service."""
 
+# Made once: the journal runs them for every suggestion.
+_HOLD = select(audit_head).with_for_update()
+_ENTER = insert(audit_chain)
+_MOVE_HEAD = update(audit_head)
+
 
 class Kind(StrEnum):
     """What an entry tells of."""
@@ -84,7 +89,7 @@ class ChainEnd:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        head = connection.execute(select(audit_head).with_for_update()).one_or_none()
+        head = connection.execute(_HOLD).one_or_none()
         if head is None:
             raise HistoryUnavailable(
                 "The head of the audit chain is gone, so nothing can be added to it; restore the history from a backup."
@@ -103,8 +108,8 @@ class ChainEnd:
             rows.append({**values, "payload": payload, "previous": self.hash, "hash": digest})
             self.seq, self.hash = self.seq + 1, digest
         if rows:
-            self._connection.execute(insert(audit_chain), rows)
-            self._connection.execute(update(audit_head).values(seq=self.seq, hash=self.hash))
+            self._connection.execute(_ENTER, rows)
+            self._connection.execute(_MOVE_HEAD, {"seq": self.seq, "hash": self.hash})
         return [row["seq"] for row in rows]
 
 
