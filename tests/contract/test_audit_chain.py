@@ -490,7 +490,7 @@ def taken_back(history: History) -> None:
         "DROP TABLE audit_head",
         *(f"DROP INDEX ix_{table}_audit_seq" for table in tables),
         *(f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in columns),
-        "UPDATE alembic_version SET version_num = '0001'",
+        "UPDATE alembic_version SET version_num = '0002'",
     ):
         run(history, text(statement))
 
