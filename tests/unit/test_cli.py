@@ -272,6 +272,7 @@ def test_json_of_what_reads_and_writes_the_history(precedent: Run, tmp_path: Pat
     assert rotated["token"].partition(".")[0] not in (made["key_id"], made["token"])
     assert answer("keys", "revoke", made["key_id"])["revoked_at"] is not None
     assert sentence(precedent("keys", "rotate", made["key_id"], *at)).startswith("The API key")
+    assert answer("keys", "revoke", rotated["key_id"])["revoked_at"] is not None
     assert answer("erase", "--ticket", "CS-10400")["id"] == "CS-10400"
     assert sentence(precedent("erase", "--ticket", "CS-10400", *at)).startswith("The history holds no ticket")
     findings = {finding["name"]: finding["state"] for finding in answer("doctor")}
