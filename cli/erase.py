@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 @json_option
 def erase(ticket_id: str, system: str | None, workspace: Path | None, as_json: bool) -> None:
     """Erase a ticket from history, vectors, journal and index; running services drop it within a second."""
+    from features.audit_chain import COMMAND_LINE
     from features.history import History
 
     settings = settings_of(workspace)
     with closing(History.open(settings.history_url)) as history:
-        change = history.erase(ticket_id, system=system or settings.system)
+        change = history.erase(ticket_id, system=system or settings.system, actor=COMMAND_LINE)
     _renew_indexes(settings)
     pages = [path for path in settings.exports_dir.glob("*.html") if ticket_id in path.read_text(encoding="utf-8")]
     if as_json:

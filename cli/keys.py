@@ -1,4 +1,4 @@
-"""``precedent keys create|list|revoke``."""
+"""``precedent keys create|list|rotate|revoke``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from cli.common import json_option, print_json, settings_of, workspace_option
 
 if TYPE_CHECKING:
-    from serving.keys import ApiKey
+    from serving.keys import ApiKey, NewKey
 
 _SCOPES = ("suggest", "write", "report", "admin")
 
@@ -50,6 +50,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a key. Without --group it sees only the cases of no access group."""
+    from features.audit_chain import COMMAND_LINE
     from features.history import History
     from serving.keys import create_key
 
@@ -58,13 +59,14 @@ def create(
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with closing(History.open(settings_of(workspace, make=True).history_url)) as history:
         made = create_key(
-            history, label=label, scopes=scopes, groups=None if all_groups else groups, expires_at=expires_at
+            history,
+            label=label,
+            scopes=scopes,
+            groups=None if all_groups else groups,
+            expires_at=expires_at,
+            actor=COMMAND_LINE,
         )
-    if as_json:
-        print_json({**_row(made.key), "token": made.token})
-    else:
-        click.echo(made.token)
-        click.echo("Keep it: it is not shown again. Send it as the header X-API-Key.", err=True)
+    _show(made, as_json)
 
 
 @keys_group.command("list")
@@ -90,19 +92,58 @@ def list_command(workspace: Path | None, as_json: bool) -> None:
 
 @keys_group.command()
 @click.argument("key_id")
+@click.option(
+    "--overlap-hours",
+    type=click.IntRange(0, 8760),
+    default=24,
+    show_default=True,
+    help="How long the old key stays valid.",
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=None,
+    help="Days until the new key expires (default: as many as the old one was made for).",
+)
+@workspace_option
+@json_option
+def rotate(key_id: str, overlap_hours: int, days: int | None, workspace: Path | None, as_json: bool) -> None:
+    """Replace the key KEY_ID by a new one of the same rights; the old one expires after the overlap."""
+    from features.audit_chain import COMMAND_LINE
+    from features.history import History
+    from serving.keys import rotate_key
+
+    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    overlap = timedelta(hours=overlap_hours)
+    with closing(History.open(settings_of(workspace).history_url)) as history:
+        made = rotate_key(history, key_id, overlap=overlap, expires_at=expires_at, actor=COMMAND_LINE)
+    _show(made, as_json)
+
+
+@keys_group.command()
+@click.argument("key_id")
 @workspace_option
 @json_option
 def revoke(key_id: str, workspace: Path | None, as_json: bool) -> None:
     """Revoke the key KEY_ID; running services refuse it within about a second."""
+    from features.audit_chain import COMMAND_LINE
     from features.history import History
     from serving.keys import revoke_key
 
     with closing(History.open(settings_of(workspace).history_url)) as history:
-        key = revoke_key(history, key_id)
+        key = revoke_key(history, key_id, actor=COMMAND_LINE)
     if as_json:
         print_json(_row(key))
     else:
         click.echo(f"Revoked {key.key_id} ({key.label}).")
+
+
+def _show(made: NewKey, as_json: bool) -> None:
+    if as_json:
+        print_json({**_row(made.key), "token": made.token})
+    else:
+        click.echo(made.token)
+        click.echo("Keep it: it is not shown again. Send it as the header X-API-Key.", err=True)
 
 
 def _row(key: ApiKey) -> dict[str, Any]:

@@ -23,6 +23,7 @@ _VERBS: dict[str, tuple[str, str]] = {
     "serve": ("cli.serve:serve", "Answer the ticketing system over HTTP."),
     "suggest": ("cli.suggest:suggest", "One suggestion on the command line."),
     "keys": ("cli.keys:keys_group", "Who may call the service."),
+    "audit": ("cli.audit:audit_group", "Check that journal and keys tell what happened, all of it and in its order."),
     "erase": ("cli.erase:erase", "Erase a ticket everywhere."),
     "benchmark": ("cli.benchmark:benchmark", "Figures on public data."),
     "doctor": ("cli.doctor:doctor", "Say what is missing or wrong, and how to mend it."),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine, select
 
-from features import history_erasure, history_reads, history_vectors, history_writes, idempotency
+from features import audit_retention, history_erasure, history_reads, history_vectors, history_writes, idempotency
 from features.history_engine import Database
 from features.history_rows import Change, HistoryCounts, StoredCase, StoredLink, StoredVersions, UpsertResult
 from features.idempotency import Once
@@ -167,12 +168,12 @@ class History:
         with self.reading() as connection:
             return history_writes.counter_value(connection, CHANGES)
 
-    def erase(self, id: str, *, system: str = "default") -> int:  # noqa: A002
+    def erase(self, id: str, *, system: str = "default", actor: str | None = None) -> int:  # noqa: A002
         """Remove a ticket and whatever holds its words, leaving a tombstone; answers the change number.
 
         With it go its outcome, messages and links, vectors that no other ticket uses, journal entries about it, and
         its places in answers that showed it to others. A ticket that only the journal knows goes from there, and the
-        number is that of the last change.
+        number is that of the last change. The audit chain keeps who did it (``actor``).
 
         Raises
         ------
@@ -180,9 +181,19 @@ class History:
             If neither the history nor the journal holds the ticket.
         """
         with self.writing() as connection:
-            change = history_erasure.erase(connection, id, system)
+            change = history_erasure.erase(connection, id, system, actor)
         self._database.shrink_log()
         return change
+
+    def prune_journal(self, before: datetime) -> audit_retention.Pruned:
+        """Remove what the journal and the audit chain hold from before a time, leaving a chain that can be verified."""
+        pruned = audit_retention.Pruned()
+        while not pruned.is_done:
+            with self.writing() as connection:
+                pruned += audit_retention.prune(connection, before)
+        if pruned.rows:
+            self._database.shrink_log()
+        return pruned
 
     def count(self) -> HistoryCounts:
         """How much the history holds."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Text, and_, cast, delete, exists, insert, or_, select, update
 
+from features.audit_chain import ChainEnd, Event, Kind
+from features.audit_content import new_salt, suggestion_hash
 from features.errors import UnknownCase
 from features.history_reads import read_case
 from features.history_rows import StoredCase
@@ -27,10 +31,38 @@ from features.vectors import text_sha256
 _QUOTING_TARGETS = ("case", "resolution")
 
 
-def erase(connection: Connection, case_id: str, system: str) -> int:
+@dataclass(slots=True)
+class _FromJournal:
+    """What an erasure took from the journal.
+
+    Attributes
+    ----------
+    erased : list of int
+        Numbers of the entries in the audit chain whose rows are gone.
+    redacted : list of (int, str)
+        Numbers of those whose answers lost a part, with the hash of what is left.
+    """
+
+    is_known: bool = False
+    erased: list[int] = field(default_factory=list)
+    redacted: list[tuple[int, str]] = field(default_factory=list)
+
+    def add_erased(self, seqs: Sequence[int | None]) -> None:
+        """Note rows that are gone; rows from before the chain have no number."""
+        self.is_known |= len(seqs) > 0
+        self.erased += [seq for seq in seqs if seq is not None]
+
+
+def erase(connection: Connection, case_id: str, system: str, actor: str | None = None) -> int:
     """Remove a ticket and leave a tombstone that holds no text, inside a transaction that writes.
 
     The journal may know a ticket that was asked about and never stored: then its entries go, and no change is made.
+    The audit chain is told which of its entries have no text any more, and not of which ticket they were.
+
+    Parameters
+    ----------
+    actor : str or None
+        Who erases, as in :class:`features.audit_chain.Event`.
 
     Returns
     -------
@@ -44,15 +76,26 @@ def erase(connection: Connection, case_id: str, system: str) -> int:
         If neither the history nor the journal holds the ticket.
     """
     lock(connection)
+    # Held from here on, so that the journal adds nothing of the ticket between the look into it and the end.
+    chain = ChainEnd(connection)
     stored = read_case(connection, case_id, system)
     hashes = set() if stored is None else _text_hashes(connection, stored)
-    was_in_journal = _erase_journal(connection, case_id, system, hashes)
-    if stored is None:
-        if not was_in_journal:
-            raise UnknownCase(
-                f"The history holds no ticket {case_id!r} of {system!r}; check the id and the system.", field="id"
-            )
-        return counter_value(connection, CHANGES)
+    gone = _erase_journal(connection, case_id, system, hashes)
+    if stored is not None:
+        change = _erase_stored(connection, stored)
+    elif gone.is_known:
+        change = counter_value(connection, CHANGES)
+    else:
+        raise UnknownCase(
+            f"The history holds no ticket {case_id!r} of {system!r}; check the id and the system.", field="id"
+        )
+    payload = {"change": change, "erased": sorted(gone.erased), "redacted": sorted(gone.redacted)}
+    chain.append([Event(Kind.ERASE, datetime.now(UTC), actor, payload)])
+    return change
+
+
+def _erase_stored(connection: Connection, stored: StoredCase) -> int:
+    """Remove a ticket that the history holds; answers the change number."""
     _erase_vectors(connection, stored.row_id)
     # Outcome, messages, links and vector uses follow the ticket by their foreign keys.
     connection.execute(delete(tickets).where(tickets.c.row_id == stored.row_id))
@@ -74,9 +117,10 @@ def _erase_vectors(connection: Connection, row_id: int) -> None:
     connection.execute(delete(vectors).where(vectors.c.key.in_(own)))
 
 
-def _erase_journal(connection: Connection, case_id: str, system: str, text_hashes: set[str]) -> bool:
-    """Clear the journal of a ticket; answers whether there was anything of it."""
-    entries = journal_suggestions.c
+def _erase_journal(connection: Connection, case_id: str, system: str, text_hashes: set[str]) -> _FromJournal:
+    """Clear the journal of a ticket."""
+    gone = _FromJournal()
+    entries, said = journal_suggestions.c, journal_feedback.c
     # A suggestion is often asked before the ticket has an id: the same words give it away.
     about = and_(
         entries.ticket_system == system,
@@ -84,32 +128,34 @@ def _erase_journal(connection: Connection, case_id: str, system: str, text_hashe
     )
     asked = connection.scalars(select(entries.request_id).where(about)).all()
     for page in pages(asked):
-        connection.execute(delete(journal_feedback).where(journal_feedback.c.request_id.in_(page)))
-        connection.execute(delete(journal_suggestions).where(entries.request_id.in_(page)))
+        feedback = delete(journal_feedback).where(said.request_id.in_(page))
+        gone.add_erased(connection.scalars(feedback.returning(said.audit_seq)).all())
+        suggestions = delete(journal_suggestions).where(entries.request_id.in_(page))
+        gone.add_erased(connection.scalars(suggestions.returning(entries.audit_seq)).all())
     # Answers show cases of every system and do not say of which one: rather one item too many goes than one too few.
-    feedback = connection.execute(
-        delete(journal_feedback).where(
-            journal_feedback.c.ref_id == case_id, journal_feedback.c.target.in_(_QUOTING_TARGETS)
-        )
-    )
-    n_redacted = _redact_answers(connection, case_id)
-    return bool(asked) or feedback.rowcount > 0 or n_redacted > 0
+    quoting = delete(journal_feedback).where(said.ref_id == case_id, said.target.in_(_QUOTING_TARGETS))
+    gone.add_erased(connection.scalars(quoting.returning(said.audit_seq)).all())
+    _redact_answers(connection, case_id, gone)
+    return gone
 
 
-def _redact_answers(connection: Connection, case_id: str) -> int:
-    """Take the ticket out of the answers that showed it to others; answers how many there were."""
+def _redact_answers(connection: Connection, case_id: str, gone: _FromJournal) -> None:
+    """Take the ticket out of the answers that showed it to others."""
     entries = journal_suggestions.c
-    quoting = select(entries.request_id, entries.answer).where(
+    quoting = select(journal_suggestions).where(
         cast(entries.answer, Text).contains(json.dumps(case_id), autoescape=True)
     )
-    n_redacted = 0
     for row in connection.execute(quoting).all():
-        redacted = without_case(row.answer, case_id)
-        if redacted != row.answer:
-            statement = update(journal_suggestions).where(entries.request_id == row.request_id)
-            connection.execute(statement.values(answer=redacted))
-            n_redacted += 1
-    return n_redacted
+        answer = without_case(row.answer, case_id)
+        if answer == row.answer:
+            continue
+        gone.is_known = True
+        # With the old salt, the rest of the answer and the old hash, the part that goes could be found by trying.
+        salt = None if row.audit_seq is None else new_salt()
+        if salt is not None:
+            gone.redacted.append((row.audit_seq, suggestion_hash({**row._mapping, "answer": answer, "salt": salt})))
+        statement = update(journal_suggestions).where(entries.request_id == row.request_id)
+        connection.execute(statement.values(answer=answer, salt=salt))
 
 
 def without_case(answer: Any, case_id: str) -> Any:

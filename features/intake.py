@@ -69,6 +69,10 @@ class Intake:
         """Clean and mask words about a ticket that are no part of it."""
         return self._masker.mask(cleaned(text))
 
+    def pseudonym(self, name: str) -> str:
+        """Stand-in for a name, always the same one: 16 hexadecimal digits that only the key leads back from."""
+        return hashlib.blake2b(name.encode("utf-8", "replace"), key=self._secret, digest_size=8).hexdigest()
+
     def prepare(self, case: Case) -> Case:
         """Clean, check and mask a case.
 
@@ -187,9 +191,7 @@ class Intake:
         return self._pseudonym(customer)
 
     def _pseudonym(self, name: str | None) -> str | None:
-        if name is None:
-            return None
-        return hashlib.blake2b(name.encode(), key=self._secret, digest_size=8).hexdigest()
+        return None if name is None else self.pseudonym(name)
 
 
 def open_intake(settings: Settings) -> Intake:

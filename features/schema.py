@@ -28,7 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD_REVISION = "0002"
+HEAD_REVISION = "0003"
 """The newest migration; known here so that opening a history that is current needs no Alembic."""
 
 CHANGES = "changes"
@@ -80,6 +80,11 @@ metadata = MetaData(
 
 def _row_of(table: str, *, name: str = "row_id") -> Column[int]:
     return Column(name, Number, ForeignKey(f"{table}.row_id", ondelete="CASCADE"), primary_key=True)
+
+
+def _audited() -> tuple[Column[int], Column[str], Index]:
+    """Entry of the audit chain that vouches for a row, and the salt of the row's hash there; none in rows of before."""
+    return Column("audit_seq", Number), Column("salt", String), Index(None, "audit_seq", unique=True)
 
 
 change_counter = Table(
@@ -223,6 +228,7 @@ journal_suggestions = Table(
     Column("model_text_sha", String),
     Column("ticket", JSON, nullable=False),
     Column("answer", JSON, nullable=False),
+    *_audited(),
     Index(None, "at"),
     Index(None, "ticket_system", "ticket_id"),
     Index(None, "model_text_sha"),
@@ -240,6 +246,7 @@ journal_feedback = Table(
     Column("ref_id", String),
     Column("value", String),
     Column("by_whom", String),
+    *_audited(),
     Index(None, "request_id"),
     Index(None, "ref_id"),
 )
@@ -268,4 +275,29 @@ idempotency_keys = Table(
     Column("change", Number),
     Column("at", UtcDateTime, nullable=False),
     Index(None, "at"),
+)
+
+audit_chain = Table(
+    "audit_chain",
+    metadata,
+    # Numbers without a gap, given out under the lock on the head.
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("actor", String),
+    # Text, because its very bytes are hashed.
+    Column("payload", Text, nullable=False),
+    Column("previous", String, nullable=False),
+    Column("hash", String, nullable=False),
+)
+
+# One row: the newest entry, and the last one that retention removed.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Number, nullable=False),
+    Column("hash", String, nullable=False),
+    Column("base_seq", Number, nullable=False),
+    Column("base_hash", String, nullable=False),
 )

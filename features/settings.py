@@ -12,9 +12,10 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from features.errors import SettingsInvalid
@@ -96,6 +97,54 @@ class TracingSettings(_Section):
     sample_ratio: float = Field(default=1.0, ge=0, le=1)
 
 
+class JournalSettings(_Section):
+    """The journal: after how many days its entries are removed by the service; None keeps them."""
+
+    retention_days: int | None = Field(default=None, ge=1, le=36_500)
+
+
+class OidcSettings(_Section):
+    """An OpenID Connect issuer whose tokens people may come with; without ``issuer`` there is none.
+
+    Attributes
+    ----------
+    issuer : str or None
+        As tokens name it in ``iss``; its keys are found from here.
+    audience : str or None
+        What tokens must name in ``aud``.
+    scopes_claim : str
+        Claim that holds a person's roles, by its name or as a path with dots.
+    scopes : dict of str to tuple of str
+        What each role may do; what is not here may nothing.
+    groups_claim : str or None
+        Claim that holds the access groups whose cases a person may see, beside those of no group.
+    sees_all_groups : bool
+        Whether everybody may see the cases of every group.
+    leeway_seconds : float
+        How far the clocks may be apart.
+    """
+
+    issuer: str | None = None
+    audience: str | None = Field(default=None, min_length=1)
+    scopes_claim: str = Field(default="scope", min_length=1)
+    scopes: dict[str, tuple[Literal["suggest", "write", "report", "admin"], ...]] = {}
+    groups_claim: str | None = Field(default=None, min_length=1)
+    sees_all_groups: bool = False
+    leeway_seconds: float = Field(default=30.0, ge=0, le=300)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.issuer is None:
+            return self
+        if not is_trusted_url(self.issuer):
+            raise ValueError("the issuer must be an https:// URL (http:// only on this machine)")
+        if self.audience is None or not self.scopes:
+            raise ValueError("an issuer needs an audience, and scopes that say what its roles may do")
+        if self.sees_all_groups and self.groups_claim is not None:
+            raise ValueError("give groups_claim or sees_all_groups, not both")
+        return self
+
+
 class Settings(_Section):
     """Everything that can be set.
 
@@ -130,6 +179,8 @@ class Settings(_Section):
     index: IndexSettings = IndexSettings()
     drafting: DraftingSettings = DraftingSettings()
     tracing: TracingSettings = TracingSettings()
+    journal: JournalSettings = JournalSettings()
+    oidc: OidcSettings = OidcSettings()
 
     @property
     def history_url(self) -> str:
@@ -190,6 +241,13 @@ class Settings(_Section):
     def secret_path(self) -> Path:
         """File with the key that pseudonyms are made with."""
         return self.workspace / "secret.key"
+
+
+def is_trusted_url(url: str) -> bool:
+    """Whether what comes from a URL is from whom it names: over TLS, or from this machine."""
+    parts = urlsplit(url)
+    is_local = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_local))
 
 
 def load_settings(workspace: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -23,7 +23,7 @@ from features.intake_checks import checked_time
 from features.ticket import Ticket
 from serving import metrics as figures
 from serving.journal import FeedbackEntry, SuggestionEntry
-from serving.keys import ApiKey
+from serving.keys import ApiKey, Scope
 from serving.lanes import Place
 from serving.openapi import openapi_json
 from serving.permits import check_may_erase, check_may_store
@@ -285,7 +285,7 @@ async def _erase_case(request: Request, context: Context) -> Response:
 def _erase(case_id: str, context: Context) -> CaseAnswer:
     runtime = context.runtime
     check_may_erase(runtime.history, case_id, runtime.settings.system, context.access_groups)
-    change = runtime.history.erase(case_id, system=runtime.settings.system)
+    change = runtime.history.erase(case_id, system=runtime.settings.system, actor=context.key_id)
     runtime.follower.wake()
     return CaseAnswer(id=case_id, change=change)
 
@@ -327,7 +327,8 @@ async def _live(_request: Request, _context: Context) -> Response:
 async def _ready(_request: Request, context: Context) -> Response:
     follower = context.runtime.follower
     status = "ready" if follower.is_ready else "not_ready"
-    if context.key is None and context.runtime.settings.service.require_key:
+    is_open = context.key is None and not context.runtime.settings.service.require_key
+    if not (is_open or (context.key and context.key.allows(Scope.REPORT))):
         answer = ReadyAnswer(status=status).model_dump_json(exclude={"details"})
     else:
         details = dict(await context.runtime.aside(follower.details))

@@ -10,22 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from urllib.parse import urlsplit
 
 from features.settings import DraftingSettings
+from serving.bounded_http import fetch
 from serving.schemas import ResolutionAnswer, Suggestion
 
 DRAFT_UNAVAILABLE = "draft_unavailable"
 DRAFT_NOT_CONFIGURED = "draft_not_configured"
 MAX_DRAFT_CHARS = 600
-_MAX_ANSWER_BYTES = 262_144
 _MAX_TOKENS = 200
 _THREADS = 4
 _SECONDS_TO_ANSWER = 0.5
@@ -102,47 +97,11 @@ class Drafter:
         headers = {"Content-Type": "application/json", "Accept": "application/json", "Connection": "close"}
         if settings.api_key is not None:
             headers["Authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
-        answer = json.loads(_posted(str(settings.url), json.dumps(body).encode(), headers, deadline))
+        url = f"{str(settings.url).rstrip('/')}/chat/completions"
+        sent = json.dumps(body).encode()
+        answer = json.loads(fetch(url, deadline=deadline, method="POST", body=sent, headers=headers))
         text = " ".join(self._mask(str(answer["choices"][0]["message"]["content"])).split())
         return text[:MAX_DRAFT_CHARS] or None
-
-
-def _posted(base: str, body: bytes, headers: dict[str, str], deadline: float) -> bytes:
-    """What the server answers. Neither proxies nor redirects are followed: the sentences go where the setting says."""
-    url = urlsplit(f"{base.rstrip('/')}/chat/completions")
-    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    connection = kind(url.hostname or "", url.port, timeout=left)
-    try:
-        connection.connect()
-        with _hung_up_at(deadline, connection.sock):
-            connection.request("POST", f"{url.path}?{url.query}" if url.query else url.path, body, headers)
-            response = connection.getresponse()
-            if not 200 <= response.status < 300:
-                raise HTTPException(f"status {response.status}")
-            return response.read(_MAX_ANSWER_BYTES)
-    finally:
-        connection.close()
-
-
-@contextmanager
-def _hung_up_at(deadline: float, connected: socket.socket) -> Iterator[None]:
-    """End what is read from a socket at a time: its timeout is for each read alone, and a server may drip for ever."""
-
-    def hang_up() -> None:
-        with suppress(OSError):  # it was closed meanwhile
-            # Not the method of a TLS socket, which takes away what the reading thread is using.
-            socket.socket.shutdown(connected, socket.SHUT_RDWR)
-
-    timer = threading.Timer(deadline - time.monotonic(), hang_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _finished(waiting: asyncio.Future[str | None]) -> str | None:

@@ -1,5 +1,7 @@
 """The journal: what was suggested, and what people made of it. Masked text only, in the history's own database.
 
+Each row has its entry in the audit chain, in the same transaction: there are both or neither.
+
 Suggestions are written by one thread, many in one transaction, because each transaction waits for the disk.
 """
 
@@ -11,12 +13,14 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, exists, insert, select
 
+from features.audit_chain import ChainEnd, Event, Kind
+from features.audit_content import feedback_hash, new_salt, suggestion_hash
 from features.errors import HistoryUnavailable, UnknownRequest
 from features.history import History
 from features.history_erasure import without_case
@@ -124,7 +128,7 @@ class Journal:
         HistoryUnavailable
             If the history's database does not answer.
         """
-        values = {
+        said = {
             "request_id": entry.request_id,
             "key_id": entry.key_id,
             "kind": entry.kind,
@@ -138,6 +142,7 @@ class Journal:
                 if recall(connection, once) is not None:
                     return
                 remember(connection, once, None)
+            chain = ChainEnd(connection)
             known = exists().where(journal_suggestions.c.request_id == entry.request_id)
             if not connection.scalar(select(known)):
                 raise UnknownRequest(
@@ -145,17 +150,13 @@ class Journal:
                     "/v1/suggest.",
                     field="request_id",
                 )
-            columns = journal_feedback.c
-            same_thing = [
-                columns[name].is_not_distinct_from(values[name]) for name in ("request_id", "target", "ref_id")
-            ]
-            same = select(*(columns[name] for name in values)).where(*same_thing)
-            if entry.is_dated:
-                found = connection.execute(same.where(columns.at == entry.at)).all()
-            else:
-                found = connection.execute(same.order_by(columns.at.desc(), columns.id.desc()).limit(1)).all()
-            if all(row._mapping != values for row in found):
-                connection.execute(insert(journal_feedback).values(at=entry.at, **values))
+            if not _is_kept(connection, entry, said):
+                row = {**said, "at": entry.at, "salt": new_salt()}
+                payload = {"kind": entry.kind, "target": entry.target, "content": feedback_hash(row)}
+                # An agent may have said it long before it came.
+                entered_at = datetime.now(UTC) if entry.is_dated else entry.at
+                (seq,) = chain.append([Event(Kind.FEEDBACK, entered_at, entry.key_id, payload)])
+                connection.execute(insert(journal_feedback).values(**row, audit_seq=seq))
 
     def _run(self) -> None:
         for batch in self._batches():
@@ -182,6 +183,8 @@ class Journal:
 
     def _write(self, entries: Sequence[SuggestionEntry]) -> list[str]:
         with self._history.writing() as connection:
+            # Held from here on, so that no case is erased between the look for it and the end.
+            chain = ChainEnd(connection)
             entries = list(_with_free_ids(connection, entries))
             answers = [entry.suggestion.model_dump(mode="json") for entry in entries]
             # A case may be erased between the answer and this transaction: it must not come back by way of the journal.
@@ -190,7 +193,9 @@ class Journal:
                 for case_id in set(_shown(answer)) - known:
                     answers[position] = without_case(answers[position], case_id)
             rows = [self._values(entry, answer) for entry, answer in zip(entries, answers, strict=True)]
-            connection.execute(insert(journal_suggestions), rows)
+            seqs = chain.append([_event(row) for row in rows])
+            numbered = [{**row, "audit_seq": seq} for row, seq in zip(rows, seqs, strict=True)]
+            connection.execute(insert(journal_suggestions), numbered)
         return [entry.suggestion.request_id for entry in entries]
 
     def _values(self, entry: SuggestionEntry, answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +210,25 @@ class Journal:
             "model_text_sha": text_sha256(entry.text),
             "ticket": orjson.loads(orjson.dumps(entry.ticket, default=dict)),
             "answer": answer,
+            "salt": new_salt(),
         }
+
+
+def _event(row: Mapping[str, Any]) -> Event:
+    payload = {"release": row["release"], "watermark": row["change_watermark"], "content": suggestion_hash(row)}
+    return Event(Kind.SUGGESTION, row["at"], row["key_id"], payload)
+
+
+def _is_kept(connection: Connection, entry: FeedbackEntry, said: Mapping[str, Any]) -> bool:
+    """Whether the same was said at the same time; or where the time is not told, whether it was said last."""
+    columns = journal_feedback.c
+    same_thing = [columns[name].is_not_distinct_from(said[name]) for name in ("request_id", "target", "ref_id")]
+    same = select(*(columns[name] for name in said)).where(*same_thing)
+    if entry.is_dated:
+        found = connection.execute(same.where(columns.at == entry.at)).all()
+    else:
+        found = connection.execute(same.order_by(columns.at.desc(), columns.id.desc()).limit(1)).all()
+    return any(row._mapping == said for row in found)
 
 
 def _with_free_ids(connection: Connection, entries: Sequence[SuggestionEntry]) -> Iterator[SuggestionEntry]:

@@ -1,29 +1,26 @@
-"""API keys ``<id>.<secret>``: made, listed, revoked; checked in constant time. Only the secret's SHA-256 is kept."""
+"""API keys ``<id>.<secret>``: made, rotated, revoked. Only the secret's SHA-256 is kept.
+
+A bare hash is enough here: a secret is 256 random bits, which nobody finds by trying.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
-import threading
-import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.engine import Row
 
-from features.errors import HistoryUnavailable, InvalidInput, NotFound, Unauthenticated
+from features.audit_chain import ChainEnd, Event, Kind
+from features.errors import Conflict, InvalidInput, NotFound
 from features.history import History
 from features.schema import api_keys
 
 MAX_LABEL_CHARS = 100
-_REFRESH_SECONDS = 1.0
-# An id that is not known may be a key made a moment ago; guesses must not become a query each.
-_UNKNOWN_REFRESH_SECONDS = 0.1
-_NO_HASH = hashlib.sha256(b"").hexdigest()
 
 
 class Scope(StrEnum):
@@ -78,8 +75,14 @@ def create_key(
     scopes: Collection[str] = (Scope.SUGGEST, Scope.WRITE),
     groups: Collection[str] | None = None,
     expires_at: datetime | None = None,
+    actor: str | None = None,
 ) -> NewKey:
     """Make a key; its token cannot be read again later.
+
+    Parameters
+    ----------
+    actor : str or None
+        Who makes it, for the audit chain (:class:`features.audit_chain.Event`).
 
     Raises
     ------
@@ -91,7 +94,7 @@ def create_key(
     """
     now = datetime.now(UTC)
     key = ApiKey(
-        key_id=secrets.token_hex(8),
+        key_id=_new_id(),
         label=_checked_label(label),
         scopes=_checked_scopes(scopes),
         groups=None if groups is None else frozenset(groups),
@@ -99,30 +102,66 @@ def create_key(
         expires_at=_checked_expiry(expires_at, now),
         revoked_at=None,
     )
-    secret = secrets.token_urlsafe(32)
     with history.writing() as connection:
-        connection.execute(
-            insert(api_keys).values(
-                key_id=key.key_id,
-                secret_sha256=_sha256(secret),
-                scopes=sorted(key.scopes),
-                label=key.label,
-                groups=None if key.groups is None else sorted(key.groups),
-                created_at=key.created_at,
-                expires_at=key.expires_at,
+        chain = ChainEnd(connection)
+        made = _insert(connection, key)
+        chain.append([Event(Kind.KEY_CREATED, now, actor, _told(key))])
+    return made
+
+
+def rotate_key(
+    history: History,
+    key_id: str,
+    *,
+    overlap: timedelta,
+    expires_at: datetime | None = None,
+    actor: str | None = None,
+) -> NewKey:
+    """Make a key that may what another may, which stays valid for a while beside it and then expires.
+
+    Parameters
+    ----------
+    overlap : timedelta
+        How long both are valid; an earlier expiry of the old key stays.
+    expires_at : aware datetime, optional
+        When the new key expires; by default it lives as long as the old one was made for.
+
+    Raises
+    ------
+    NotFound
+        If there is no key of this id.
+    Conflict
+        If that key is revoked or expired already.
+    InvalidInput
+        If the expiry has no time zone or is past.
+    """
+    now = datetime.now(UTC)
+    expires_at = _checked_expiry(expires_at, now)
+    with history.writing() as connection:
+        chain = ChainEnd(connection)
+        old = _read(connection, key_id)
+        if not old.is_valid(now):
+            raise Conflict(
+                f"The API key {key_id!r} is revoked or expired; make a new one with `precedent keys create`."
             )
-        )
-    return NewKey(key, f"{key.key_id}.{secret}")
+        if expires_at is None and old.expires_at is not None:
+            expires_at = now + (old.expires_at - old.created_at)
+        until = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
+        made = _insert(connection, replace(old, key_id=_new_id(), created_at=now, expires_at=expires_at))
+        connection.execute(update(api_keys).where(api_keys.c.key_id == key_id).values(expires_at=until))
+        told = _told(made.key) | {"replaces": key_id, "replaced_until": until.isoformat()}
+        chain.append([Event(Kind.KEY_ROTATED, now, actor, told)])
+    return made
 
 
 def list_keys(history: History) -> list[ApiKey]:
     """Every key, revoked and expired ones too, oldest first."""
     with history.reading() as connection:
         rows = connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)).all()
-    return [_key(row) for row in rows]
+    return [to_key(row) for row in rows]
 
 
-def revoke_key(history: History, key_id: str) -> ApiKey:
+def revoke_key(history: History, key_id: str, *, actor: str | None = None) -> ApiKey:
     """Revoke a key; running services refuse it within about a second. Revoking it again changes nothing.
 
     Raises
@@ -130,79 +169,57 @@ def revoke_key(history: History, key_id: str) -> ApiKey:
     NotFound
         If there is no key of this id.
     """
+    now = datetime.now(UTC)
     with history.writing() as connection:
-        connection.execute(
-            update(api_keys)
-            .where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
-            .values(revoked_at=datetime.now(UTC))
+        chain = ChainEnd(connection)
+        key = _read(connection, key_id)
+        if key.revoked_at is not None:
+            return key
+        connection.execute(update(api_keys).where(api_keys.c.key_id == key_id).values(revoked_at=now))
+        chain.append([Event(Kind.KEY_REVOKED, now, actor, {"key_id": key_id})])
+    return replace(key, revoked_at=now)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _insert(connection: Connection, key: ApiKey) -> NewKey:
+    """Store a key with a new secret."""
+    secret = secrets.token_urlsafe(32)
+    connection.execute(
+        insert(api_keys).values(
+            key_id=key.key_id,
+            secret_sha256=secret_hash(secret),
+            scopes=sorted(key.scopes),
+            label=key.label,
+            groups=None if key.groups is None else sorted(key.groups),
+            created_at=key.created_at,
+            expires_at=key.expires_at,
         )
-        row = connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).one_or_none()
+    )
+    return NewKey(key, f"{key.key_id}.{secret}")
+
+
+def _told(key: ApiKey) -> dict[str, object]:
+    """What the audit chain keeps of a key: label and groups may name somebody, and could not be taken back."""
+    return {
+        "key_id": key.key_id,
+        "scopes": sorted(key.scopes),
+        "sees_all_groups": key.groups is None,
+        "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+    }
+
+
+def _read(connection: Connection, key_id: str) -> ApiKey:
+    row = connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).one_or_none()
     if row is None:
         raise NotFound(f"There is no API key {key_id!r}; `precedent keys list` shows those that there are.")
-    return _key(row)
+    return to_key(row)
 
 
-class KeyRing:
-    """Keys in memory, read again about every second. Checking a token touches no database.
-
-    Whoever checks calls :meth:`refresh` on a thread that may block, when :meth:`needs_refresh` says so.
-    """
-
-    def __init__(self, history: History) -> None:
-        self._history = history
-        self._keys: Mapping[str, tuple[ApiKey, str]] = {}
-        self._read_at = -1e9
-        self._is_loaded = False
-        self._lock = threading.Lock()
-
-    def needs_refresh(self, token: str) -> bool:
-        """Whether what is in memory is too old to judge a token by."""
-        age = time.monotonic() - self._read_at
-        known = token.partition(".")[0] in self._keys
-        return age > (_REFRESH_SECONDS if known else _UNKNOWN_REFRESH_SECONDS)
-
-    def refresh(self) -> None:
-        """Read the keys; where the history does not answer, those read before stay in force.
-
-        Raises
-        ------
-        HistoryUnavailable
-            If the keys were never read and cannot be now.
-        """
-        with self._lock:
-            if time.monotonic() - self._read_at < _UNKNOWN_REFRESH_SECONDS:
-                return  # another thread was first
-            try:
-                with self._history.reading() as connection:
-                    rows = connection.execute(select(api_keys)).all()
-            except HistoryUnavailable:
-                if not self._is_loaded:
-                    raise
-            else:
-                self._keys = {row.key_id: (_key(row), row.secret_sha256) for row in rows}
-                self._is_loaded = True
-            self._read_at = time.monotonic()
-
-    def check(self, token: str) -> ApiKey:
-        """The key of a token.
-
-        Raises
-        ------
-        Unauthenticated
-            If the token is wrong, expired or revoked; the message does not tell which.
-        """
-        key_id, _, secret = token.partition(".")
-        key, expected = self._keys.get(key_id, (None, _NO_HASH))
-        matches = hmac.compare_digest(_sha256(secret), expected)
-        if key is None or not matches or not key.is_valid(datetime.now(UTC)):
-            raise Unauthenticated(
-                "The API key is wrong, expired or revoked; make one with `precedent keys create` and send it as "
-                "X-API-Key or as Authorization: Bearer."
-            )
-        return key
-
-
-def _key(row: Row[tuple[object, ...]]) -> ApiKey:
+def to_key(row: Row[tuple[object, ...]]) -> ApiKey:
+    """What a row of ``api_keys`` says, without its secret."""
     return ApiKey(
         key_id=row.key_id,
         label=row.label,
@@ -214,7 +231,8 @@ def _key(row: Row[tuple[object, ...]]) -> ApiKey:
     )
 
 
-def _sha256(secret: str) -> str:
+def secret_hash(secret: str) -> str:
+    """SHA-256 of a secret in hexadecimal."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 

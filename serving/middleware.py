@@ -263,12 +263,19 @@ async def _authenticated(runtime: Runtime, route: Route, headers: Headers) -> Ap
         if route.access is Access.KEY and runtime.settings.service.require_key:
             raise Unauthenticated("This path needs an API key; send it as X-API-Key or as Authorization: Bearer.")
         return None
-    if runtime.keys.needs_refresh(key_sent):
-        await runtime.aside(runtime.keys.refresh)
-    key = runtime.keys.check(key_sent)
+    key = await _bearer(runtime, key_sent)
     if route.scope is not None and not key.allows(route.scope):
         raise Forbidden(f"This key lacks the scope {route.scope!r}; use one that has it, or `admin`.")
     return key
+
+
+async def _bearer(runtime: Runtime, sent: str) -> ApiKey:
+    # An API key has one dot, a token two.
+    if runtime.people is not None and sent.count(".") == 2:
+        return await runtime.people.check(sent)
+    if runtime.keys.needs_refresh(sent):
+        await runtime.aside(runtime.keys.refresh)
+    return runtime.keys.check(sent)
 
 
 async def _while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> None:

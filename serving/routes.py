@@ -46,7 +46,7 @@ from serving.schemas import (
 
 
 class Access(StrEnum):
-    """Who may call a route: anyone; anyone, but a key sees more; keys only."""
+    """Who may call a route: anyone; anyone, but some keys see more; keys only."""
 
     OPEN = "open"
     MORE_WITH_KEY = "more_with_key"
@@ -60,7 +60,7 @@ class LiveAnswer(BaseModel):
 
 
 class ReadyAnswer(BaseModel):
-    """Answer of ``GET /readyz``: ``ready`` or ``not_ready``; the details only for a caller with a key."""
+    """Answer of ``GET /readyz``: ``ready`` or ``not_ready``; the details only with the scope ``report``."""
 
     status: str
     details: dict[str, Any] | None = None
@@ -169,7 +169,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="GET",
         template="/readyz",
-        summary="Whether suggestions can be answered; details with a key",
+        summary="Whether suggestions can be answered; details with the scope `report`",
         answer=ReadyAnswer,
         access=Access.MORE_WITH_KEY,
     ),
@@ -178,6 +178,7 @@ ROUTES: tuple[Route, ...] = (
         template="/metrics",
         summary="Figures for Prometheus",
         answer=None,
+        scope=Scope.REPORT,
     ),
     Route(method="GET", template="/openapi.json", summary="This document", answer=None),
 )

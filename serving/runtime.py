@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from features.history import History
 from features.intake import Intake, open_intake
@@ -14,7 +14,8 @@ from features.settings import Settings
 from serving.drafting import Drafter
 from serving.follow import Follower
 from serving.journal import Journal, SuggestionEntry
-from serving.keys import KeyRing
+from serving.keeper import Keeper
+from serving.key_ring import KeyRing
 from serving.lanes import Lane, WorkQueue
 from serving.metrics import Metrics
 from serving.rates import RateLimits
@@ -26,12 +27,15 @@ _ASIDE_THREADS = 2
 _JOURNAL_SECONDS = 1.0
 JOURNAL_UNAVAILABLE = "journal_unavailable"
 
+if TYPE_CHECKING:
+    from serving.people import People
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Runtime:
-    """History, intake, keys, journal, follower, figures and threads of one process."""
+    """History, intake, keys, journal and its keeper, follower, figures and threads of one process."""
 
     def __init__(self, settings: Settings, history: History, intake: Intake) -> None:
         self.settings = settings
@@ -39,7 +43,9 @@ class Runtime:
         self.intake = intake
         self.metrics = Metrics()
         self.keys = KeyRing(history)
+        self.people = _people(settings, intake)
         self.journal = Journal(history, settings.system)
+        self.keeper = Keeper(history, settings.journal)
         self.drafter = Drafter(settings.drafting, intake.mask)
         self.tracing = _tracing(settings, self.metrics)
         self.follower = Follower(settings, history, intake, self.metrics)
@@ -74,7 +80,10 @@ class Runtime:
 
     def start(self) -> None:
         """Start the threads; a release is loaded meanwhile."""
+        if self.people is not None:
+            self.people.start()
         self.journal.start()
+        self.keeper.start()
         self.follower.start()
 
     def stop(self) -> None:
@@ -83,6 +92,7 @@ class Runtime:
             queue.stop()
         self._aside.shutdown(wait=True, cancel_futures=True)
         self.drafter.stop()
+        self.keeper.stop()
         self.journal.stop()
         self.follower.stop()
         self.history.close()
@@ -110,3 +120,13 @@ def _tracing(settings: Settings, metrics: Metrics) -> Tracing | None:
     if settings.tracing.url is None:
         return None
     return Tracing(settings.tracing, metrics.count_trace_failure)
+
+
+def _people(settings: Settings, intake: Intake) -> People | None:
+    if settings.oidc.issuer is None:
+        return None
+    # They bring a library of cryptography, which keys do without.
+    from serving.issuer_keys import IssuerKeys
+    from serving.people import People
+
+    return People(settings.oidc, IssuerKeys(settings.oidc.issuer), intake.pseudonym)

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from features.audit_chain import COMMAND_LINE, Kind, enter
 from features.errors import Conflict, Refused, ReleaseRefused
 from features.history import History
 from features.release import Release, current_release_id, list_releases, load_release, point_current
@@ -102,6 +103,11 @@ def _beside_champion(settings: Settings, release: Release) -> Comparison | None:
 
 
 def _serve(settings: Settings, release_id: str, event: str) -> None:
+    kind = Kind.ROLLBACK if event == _ROLLED_BACK else Kind.PROMOTE
+    told = {"release": release_id, "before": current_release_id(settings.releases_dir)}
+    # First: a change of what is served that no entry tells of must not be.
+    with closing(History.open(settings.history_url)) as history:
+        enter(history, kind, COMMAND_LINE, told)
     Tracker(settings).set_champion(release_id)
     point_current(settings.releases_dir, release_id)
     entry = json.dumps({"event": event, "release": release_id, "at": datetime.now(UTC).isoformat()})

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from serving.routes import ROUTES
+
 
 @pytest.mark.parametrize(
     ("method", "path", "needed"),
@@ -16,7 +18,7 @@ import pytest
         ("POST", "/v1/feedback", "suggest"),
         ("POST", "/v1/cases", "write"),
         ("DELETE", "/v1/cases/none", "write"),
-        ("GET", "/metrics", None),
+        ("GET", "/metrics", "report"),
         ("GET", "/openapi.json", None),
     ],
 )
@@ -31,6 +33,44 @@ def test_each_path_wants_its_scope(service, method: str, path: str, needed: str 
             assert needed in response.json()["error"]["message"]
     with service.client(None) as client:
         assert client.request(method, path, json={}).status_code == 401
+
+
+OPEN = {("GET", "/livez"): {"status": "alive"}, ("GET", "/readyz"): {"status": "ready"}}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-API-Key": ""},
+        {"X-API-Key": "admin"},
+        {"Authorization": "Basic YWRtaW46YWRtaW4="},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer a.b.c"},
+        {"Cookie": "session=admin"},
+        {"X-Forwarded-User": "admin", "X-Forwarded-For": "127.0.0.1", "X-Original-URL": "/livez"},
+    ],
+    ids=str,
+)
+def test_without_a_key_nothing_answers_but_health(service, headers: dict[str, str]):
+    """Every route that there is, with every method, and what BentoML would answer by itself."""
+    paths = {route.template.replace("{id}", "T-1") for route in ROUTES}
+    paths |= {"/", "/docs.json", "/schema.json", "/healthz", "/static_content/index.css", "/v1", "/livez/../metrics"}
+    with service.client(None) as client:
+        for path in sorted(paths):
+            for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"):
+                body = None if method in ("GET", "HEAD", "OPTIONS") else {"ticket": {}}
+                response = client.request(method, path, json=body, headers=headers)
+                if method == "HEAD":
+                    assert response.content == b""
+                elif not headers and (method, path) in OPEN:
+                    assert (response.status_code, response.json()) == (200, OPEN[method, path])
+                elif (method, path) not in OPEN:
+                    assert response.status_code in (401, 404, 405), (method, path, response.text)
+                    assert set(response.json()) == {"error", "request_id"}
+        for key in ("api_key", "key", "token", "access_token"):
+            query = {key: service.tokens["admin"]}
+            assert client.get("/metrics", params=query, headers=headers).status_code == 401
 
 
 def test_the_key_may_come_as_a_bearer_token(service):
@@ -98,13 +138,15 @@ def test_a_sane_request_id_is_kept(service, sent: str, is_kept: bool):
     assert response.json()["request_id"] == response.headers["x-request-id"]
 
 
-def test_health_is_told_to_anyone_and_details_to_a_key(service):
+def test_health_is_told_to_anyone_and_details_to_whoever_may_read_reports(service):
     with service.client(None) as client:
         assert client.get("/livez").json() == {"status": "alive"}
         assert client.get("/readyz").json() == {"status": "ready"}
         assert client.head("/readyz").status_code == 200
         assert client.get("/readyz", headers={"X-API-Key": "wrong.key"}).status_code == 401
     with service.client("suggest") as client:
+        assert client.get("/readyz").json() == {"status": "ready"}
+    with service.client("report") as client:
         details = client.get("/readyz").json()["details"]
     assert details["release"] == "r1"
     assert details["refused"] is None

@@ -119,6 +119,7 @@ print(json.dumps(found))
 def test_every_command_of_the_design_is_there():
     names = {words[0] for words in commands()}
     assert names == {
+        "audit",
         "benchmark",
         "demo",
         "doctor",
@@ -166,6 +167,7 @@ def test_every_command_takes_a_workspace_and_explains_itself():
         (["keys", "create"], "Missing option '--label'"),
         (["keys", "create", "--label", "x", "--scope", "root"], "'root' is not one of"),
         (["keys", "create", "--label", "x", "--group", "a", "--all-groups"], "not both"),
+        (["audit", "verify", "--expect-head", "7:xyz"], "'7:xyz' is not a number, a colon"),
         (["suggest"], "Give --ticket FILE, or --subject and --description."),
         (["suggest", "--subject", "x", "--ticket", str(SAMPLES / "new_ticket.json")], "not both"),
         (["suggest", "--subject", "x", "--top-k", "0"], "0 is not in the range"),
@@ -265,13 +267,53 @@ def test_json_of_what_reads_and_writes_the_history(precedent: Run, tmp_path: Pat
     assert made["token"].startswith(made["key_id"])
     assert [key["label"] for key in answer("keys", "list")] == ["desk"]
     assert "token" not in answer("keys", "list")[0]
+    rotated = answer("keys", "rotate", made["key_id"], "--overlap-hours", 1)
+    assert (rotated["label"], rotated["scopes"], rotated["groups"]) == ("desk", made["scopes"], ["gold"])
+    assert rotated["token"].partition(".")[0] not in (made["key_id"], made["token"])
     assert answer("keys", "revoke", made["key_id"])["revoked_at"] is not None
+    assert sentence(precedent("keys", "rotate", made["key_id"], *at)).startswith("The API key")
+    assert answer("keys", "revoke", rotated["key_id"])["revoked_at"] is not None
     assert answer("erase", "--ticket", "CS-10400")["id"] == "CS-10400"
     assert sentence(precedent("erase", "--ticket", "CS-10400", *at)).startswith("The history holds no ticket")
     findings = {finding["name"]: finding["state"] for finding in answer("doctor")}
     assert findings["history"] == "ok"
     assert findings["keys"] == "warn"
     assert findings["release"] == "warn"
+
+
+def check_audit(precedent: Run, settings: Settings, served: list[tuple[str, str]]) -> None:
+    """The chain holds what was served; it is verified, told apart from a changed one, and cleared."""
+    from sqlalchemy import select, update
+
+    from features.history import History
+    from features.schema import audit_chain
+
+    at = ["--workspace", settings.workspace]
+    with closing(History.open(settings.history_url)) as history:
+        with history.reading() as connection:
+            rows = connection.execute(select(audit_chain).order_by(audit_chain.c.seq)).all()
+        told = [(row.kind, json.loads(row.payload)["release"]) for row in rows if row.actor == "cli"]
+        assert told == served
+        found = json.loads(precedent("audit", "verify", *at, "--json").out)
+        assert (found["ok"], found["entries"], found["fault"]) == (True, len(rows), None)
+        assert found["head"] == f"{rows[-1].seq}:{rows[-1].hash}"
+        assert precedent("audit", "verify", *at, "--expect-head", found["head"]).code == 0
+        printed = precedent("audit", "verify", *at)
+        assert printed.out.startswith(f"{len(rows)} entries checked, from {rows[0].at:%Y-%m-%d}T")
+        assert f"Nothing was changed. Head: {found['head']}" in printed.out
+        other = precedent("audit", "verify", *at, "--expect-head", f"2:{'ab' * 32}")
+        assert (other.code, "BROKEN. Entry 2: it is another one" in other.out) == (1, True)
+        with history.writing() as connection:
+            connection.execute(update(audit_chain).where(audit_chain.c.seq == 2).values(actor="k1"))
+        broken = precedent("audit", "verify", *at, "--json")
+        assert broken.code == 1
+        assert json.loads(broken.out)["fault"] == {"seq": 2, "reason": "it was changed: its hash is another one"}
+        assert "BROKEN. Entry 2: it was changed" in precedent("audit", "verify", *at).out
+        with history.writing() as connection:
+            connection.execute(update(audit_chain).where(audit_chain.c.seq == 2).values(actor="cli"))
+    assert precedent("audit", "prune", *at).code == 2
+    assert json.loads(precedent("audit", "prune", "--days", 0, *at, "--json").out)["entries"] == len(rows)
+    assert "removed by retention" in precedent("audit", "verify", *at).out
 
 
 def test_json_of_a_release_s_life(precedent: Run, trained_copy: Settings, trained: Trained):
@@ -285,6 +327,7 @@ def test_json_of_a_release_s_life(precedent: Run, trained_copy: Settings, traine
     assert refused.err.count("Macro-F1 of category") == 1
     assert json.loads(precedent("promote", worse, "--force", *at).out) == {"champion": worse}
     assert json.loads(precedent("rollback", *at).out) == {"champion": better}
+    check_audit(precedent, trained_copy, [("promote", better), ("promote", worse), ("rollback", better)])
     assert json.loads(precedent("report", "misclassification", *at).out)["release_id"] == better
     stats = json.loads(precedent("index", "stats", *at).out)
     assert stats["n_cases"] == 654

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from features.errors import HistoryUnavailable, InvalidInput, NotFound, Unauthenticated
+from features.errors import Conflict, HistoryUnavailable, InvalidInput, NotFound, Unauthenticated
 from features.history import History
 from features.schema import api_keys
-from serving.keys import KeyRing, Scope, create_key, list_keys, revoke_key
+from serving.key_ring import KeyRing
+from serving.keys import Scope, create_key, list_keys, revoke_key, rotate_key
 
 
 @pytest.fixture
@@ -79,6 +80,49 @@ def test_a_revoked_key_is_refused_and_stays_listed(history: History):
     assert list_keys(history) == [revoked]
     with pytest.raises(Unauthenticated, match="revoked"):
         checked(history, made.token)
+
+
+def test_a_rotated_key_and_the_new_one_are_both_good_for_a_while(history: History):
+    made = create_key(history, label="desk", scopes=["suggest", "report"], groups=["acme"])
+    new = rotate_key(history, made.key.key_id, overlap=timedelta(seconds=0.3))
+    assert (new.key.label, new.key.scopes, new.key.groups) == ("desk", made.key.scopes, made.key.groups)
+    assert new.key.expires_at is None
+    ring = KeyRing(history)
+    ring.refresh()
+    assert ring.check(made.token).key_id == made.key.key_id
+    assert ring.check(new.token) == new.key
+    until = next(key.expires_at for key in list_keys(history) if key.key_id == made.key.key_id)
+    assert until is not None
+    while datetime.now(UTC) < until:
+        pass
+    with pytest.raises(Unauthenticated, match="expired"):
+        ring.check(made.token)
+    assert ring.check(new.token) == new.key
+
+
+def test_a_rotated_key_lives_as_long_as_it_was_made_for_and_the_old_one_no_longer_than_it_was(history: History):
+    soon = datetime.now(UTC) + timedelta(hours=2)
+    made = create_key(history, label="desk", expires_at=soon)
+    new = rotate_key(history, made.key.key_id, overlap=timedelta(days=1)).key
+    assert new.expires_at is not None
+    assert new.expires_at - new.created_at == soon - made.key.created_at
+    assert [key.expires_at for key in list_keys(history)] == [soon, new.expires_at]
+    later = rotate_key(history, new.key_id, overlap=timedelta(0), expires_at=soon).key
+    assert later.expires_at == soon
+    with pytest.raises(Unauthenticated, match="expired"):
+        checked(history, f"{new.key_id}.secret")
+
+
+def test_what_cannot_be_rotated_is_said(history: History):
+    with pytest.raises(NotFound, match="no API key 'abc'"):
+        rotate_key(history, "abc", overlap=timedelta(hours=1))
+    made = create_key(history, label="desk")
+    with pytest.raises(InvalidInput, match="cannot expire at 2020"):
+        rotate_key(history, made.key.key_id, overlap=timedelta(0), expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+    revoke_key(history, made.key.key_id)
+    with pytest.raises(Conflict, match="revoked or expired"):
+        rotate_key(history, made.key.key_id, overlap=timedelta(hours=1))
+    assert len(list_keys(history)) == 1
 
 
 def test_revoking_a_key_that_is_not_there_is_said(history: History):
