@@ -24,6 +24,8 @@ _VERBS: dict[str, tuple[str, str]] = {
     "suggest": ("cli.suggest:suggest", "One suggestion on the command line."),
     "keys": ("cli.keys:keys_group", "Who may call the service."),
     "erase": ("cli.erase:erase", "Erase a ticket everywhere."),
+    "backup": ("cli.backup:backup", "History, releases, registry and journal into one file, while serving."),
+    "restore": ("cli.backup:restore", "A workspace out of a backup."),
     "benchmark": ("cli.benchmark:benchmark", "Figures on public data."),
     "doctor": ("cli.doctor:doctor", "Say what is missing or wrong, and how to mend it."),
 }

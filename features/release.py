@@ -243,7 +243,7 @@ def _write_manifest(folder: Path, release_id: str, extra: Mapping[str, Any]) -> 
         "format_version": FORMAT_VERSION,
         "id": release_id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "made_by": f"precedent {_own_version()}",
+        "made_by": f"precedent {own_version()}",
         "files": files,
     }
     # What the digest is taken of must be what a reader parses: numbers and dates in JSON's own forms.
@@ -252,7 +252,8 @@ def _write_manifest(folder: Path, release_id: str, extra: Mapping[str, Any]) -> 
     write_synced(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True).encode())
 
 
-def _own_version() -> str:
+def own_version() -> str:
+    """Version of this program, for what it makes."""
     try:
         return importlib.metadata.version("precedent")
     except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import Unavailable, UnknownRelease
+from features.registry_tables import CHAMPION, EXPERIMENT, MODEL_NAME, RELEASE_TAG, artifact_root, relocate
 from features.settings import Settings
 
-MODEL_NAME = "precedent"
-EXPERIMENT = "precedent"
+__all__ = ["CHALLENGER", "CHAMPION", "EXPERIMENT", "MODEL_NAME", "RecordedRun", "Tracker"]
+
 CHALLENGER = "challenger"
-CHAMPION = "champion"
-_RELEASE_TAG = "release"
 _NOT_THERE = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")  # the first is what an unknown alias gets
 
 
@@ -49,8 +48,10 @@ class Tracker:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         settings.mlflow_dir.mkdir(parents=True, exist_ok=True)
-        self.uri = f"sqlite:///{(settings.mlflow_dir / 'mlflow.db').resolve()}"
-        self._artifacts = (settings.mlflow_dir / "artifacts").resolve().as_uri()
+        database = (settings.mlflow_dir / "mlflow.db").resolve()
+        self.uri = f"sqlite:///{database}"
+        self._artifacts = artifact_root(settings.mlflow_dir)
+        relocate(database, self._artifacts)
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         self._mlflow = mlflow
@@ -86,7 +87,7 @@ class Tracker:
         with self._mlflow.start_run(experiment_id=experiment_id, run_name=release_id) as run:
             self._mlflow.log_params({name: str(value) for name, value in params.items()})
             self._mlflow.log_metrics({name: value for name, value in metrics.items() if value == value})
-            self._mlflow.set_tags({_RELEASE_TAG: release_id, **tags})
+            self._mlflow.set_tags({RELEASE_TAG: release_id, **tags})
             if artifacts is not None:
                 self._mlflow.log_artifacts(str(artifacts), artifact_path="report")
             info = self._mlflow.pyfunc.log_model(
@@ -107,7 +108,7 @@ class Tracker:
             MODEL_NAME,
             info.model_uri,
             run_id=info.run_id,
-            tags={_RELEASE_TAG: release_id},
+            tags={RELEASE_TAG: release_id},
             await_creation_for=0,
             model_id=info.model_id,
         )
@@ -130,7 +131,7 @@ class Tracker:
                 f"The MLflow registry {self.uri} cannot be read ({error.error_code}); restore it from a backup, or "
                 "move it away and train again."
             ) from error
-        release_id: str | None = found.tags.get(_RELEASE_TAG)
+        release_id: str | None = found.tags.get(RELEASE_TAG)
         return release_id
 
     def set_champion(self, release_id: str) -> None:
@@ -142,7 +143,7 @@ class Tracker:
             If no version of the model holds that release.
         """
         versions = self._client.search_model_versions(f"name = '{MODEL_NAME}'")
-        version = next((v.version for v in versions if v.tags.get(_RELEASE_TAG) == release_id), None)
+        version = next((v.version for v in versions if v.tags.get(RELEASE_TAG) == release_id), None)
         if version is None:
             raise UnknownRelease(
                 f"The MLflow registry has no version with the release {release_id!r}; "
