@@ -29,7 +29,9 @@ def backup(path: Path, without_history: bool, workspace: Path | None, as_json: b
     if as_json:
         print_json({"path": path, "bytes": path.stat().st_size, **_told(manifest)})
         return
-    click.echo(f"Backed up {settings.workspace} into {path}: {_counted(manifest)}, {path.stat().st_size / 1e6:,.1f} MB.")
+    click.echo(
+        f"Backed up {settings.workspace} into {path}: {_counted(manifest)}, {path.stat().st_size / 1e6:,.1f} MB."
+    )
     say("It holds the secret key of the pseudonyms and every ticket: keep it as you keep the workspace.")
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 FORMAT_VERSION: Final = 1
-MANIFEST: Final = "manifest.json"
+MANIFEST: Final = "BACKUP.json"
 MAX_MANIFEST_BYTES: Final = 64 * 2**20
 HISTORY: Final = "history.db"
 REGISTRY: Final = "mlflow/mlflow.db"
@@ -51,7 +51,7 @@ class BackedUpFile(BaseModel):
 
 
 class BackupManifest(BaseModel):
-    """``manifest.json`` of a backup.
+    """``BACKUP.json`` of a backup.
 
     Attributes
     ----------

@@ -48,7 +48,8 @@ def relocate(database: Path, root: str) -> bool:
             return False
         connection.execute("BEGIN IMMEDIATE")
         for table, columns in _ADDRESSES.items():
-            for column in columns:
+            there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+            for column in there.intersection(columns):
                 connection.execute(
                     f"UPDATE {table} SET {column} = :root || substr({column}, length(:before) + 1) "  # noqa: S608
                     f"WHERE {column} = :before OR substr({column}, 1, length(:before) + 1) = :before || '/'",

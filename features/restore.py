@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sqlite3
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -33,8 +35,18 @@ from features.release_check import manifest_digest
 
 _CHUNK_BYTES: Final = 2**20
 _WAY_OUT: Final = "nothing was restored; take another backup"
-# What a zip archive that is damaged, encrypted or made to harm has zipfile raise.
-_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, ValueError)
+# What a zip archive, or the registry in it, has Python raise when it is damaged, encrypted or made to harm.
+_DAMAGED: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    sqlite3.Error,
+    EOFError,
+    KeyError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def restore_backup(path: Path, workspace: Path) -> BackupManifest:
@@ -67,7 +79,9 @@ def restore_backup(path: Path, workspace: Path) -> BackupManifest:
             if workspace.is_dir():
                 workspace.rmdir()
     except _DAMAGED as error:
-        raise BackupRefused(f"The backup {path} is damaged or no backup ({type(error).__name__}); {_WAY_OUT}.") from error
+        raise BackupRefused(
+            f"The backup {path} is damaged or no backup ({type(error).__name__}); {_WAY_OUT}."
+        ) from error
     return manifest
 
 
