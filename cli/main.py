@@ -17,6 +17,7 @@ _VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("cli.evaluate:evaluate", "Score a release on the newest tickets, beside the champion."),
     "promote": ("cli.promote:promote", "Make a release the champion that is served."),
     "rollback": ("cli.promote:rollback", "Go back to the release served before."),
+    "follow": ("cli.follow:follow", "Keep in step with the champion of a remote registry."),
     "report": ("cli.report:report_group", "Reports for leads."),
     "runbook": ("cli.runbook:runbook_group", "Begin a runbook from resolved cases."),
     "index": ("cli.index:index_group", "Look at the case index, check it, rebuild it."),

@@ -134,6 +134,37 @@ def write_release(
     return folder
 
 
+def install_release(source: Path, releases_dir: Path, release_id: str) -> Path:
+    """Take in a release that was made elsewhere, once it has passed every check; it is there whole, or not at all.
+
+    Parameters
+    ----------
+    source : Path
+        Its files, on the file system of ``releases_dir``, where they are hard-linked.
+
+    Raises
+    ------
+    ReleaseRefused
+        If it does not pass its checks, or is another release than the one named.
+    Conflict
+        If a release of this id exists.
+    """
+    _check_id(release_id)
+    found = check_folder(source, release_id)["id"]
+    if found != release_id:
+        raise ReleaseRefused(
+            f"What came as release {release_id} is the release {found!r}; register it under its own id."
+        )
+    folder = releases_dir / release_id
+    try:
+        with new_folder(folder) as tmp:
+            for child in sorted(source.iterdir()):
+                _link(child, tmp / child.name)
+    except FileExistsError:
+        raise Conflict(f"There is a release {release_id} in {releases_dir} already; it was left as it is.") from None
+    return folder
+
+
 def load_release(folder: Path) -> Release:
     """Check a release and open it.
 

@@ -1,4 +1,4 @@
-"""A workspace out of a backup: everything is checked before the workspace is there, and it is there whole or not at all.
+"""A workspace out of a backup: checked whole before it is there, and there whole or not at all.
 
 What the archive says of itself is not believed: paths come from the checked manifest, no member may hold more bytes
 than the manifest gives it, and only plain files are made.

@@ -248,7 +248,7 @@ def _new_format(manifest: dict[str, Any], _members: dict[str, bytes]) -> None:
 HOSTILE = {
     "out of the folder": (_rename("../outside"), "is no plain path inside of a workspace"),
     "by way of a folder": (_rename("releases/../../outside"), "is no plain path inside of a workspace"),
-    "from the root": (_rename("/tmp/outside"), "is no plain path inside of a workspace"),
+    "from the root": (_rename("/var/outside"), "is no plain path inside of a workspace"),
     "backslashes": (_rename("..\\outside"), "holds a character that no file of a workspace has"),
     "a NUL": (_rename("a\0b"), "holds a character that no file of a workspace has"),
     "a file and a folder": (_rename("secret.key/inside"), "is a file and a folder at once"),
@@ -271,7 +271,7 @@ def test_a_hostile_backup_is_refused_and_leaves_nothing(archive: Path, tmp_path:
     with pytest.raises(BackupRefused, match=why):
         restore_backup(forged, tmp_path / "here" / "restored")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["forged.zip", "here"]
-    assert not Path("/tmp/outside").exists()
+    assert not Path("/var/outside").exists()
 
 
 def test_a_manifest_that_was_altered_is_refused(archive: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def addresses(settings: Settings) -> Iterator[str]:
     """Where MLflow says that what we recorded lies."""
     with closing(sqlite3.connect(settings.mlflow_dir / "mlflow.db")) as connection:
         for table, column in _COLUMNS.items():
-            for (found,) in connection.execute(f"SELECT {column} FROM {table}"):
+            for (found,) in connection.execute(f"SELECT {column} FROM {table}"):  # noqa: S608
                 if "mlruns" not in found:  # of MLflow's own experiment "Default", which nobody uses
                     yield found
 
