@@ -119,6 +119,7 @@ print(json.dumps(found))
 def test_every_command_of_the_design_is_there():
     names = {words[0] for words in commands()}
     assert names == {
+        "backup",
         "benchmark",
         "demo",
         "doctor",
