@@ -1,9 +1,11 @@
 """A backup of a workspace that is served, written to and promoted in meanwhile, and a service on what was restored."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from itertools import count
 
 import httpx
@@ -107,16 +109,26 @@ def test_what_was_restored_answers_as_what_was_backed_up(workspace, kit, tmp_pat
                 return client.get("/readyz").json()["details"]["release"]
 
         served.eventually(lambda: release_served() == told["release"], 20.0)
+        restored = tmp_path / "elsewhere" / "workspace"
+        done = precedent("restore", path, "--workspace", restored)
+        assert done.returncode == 0, done.stderr
+        with closing(sqlite3.connect(restored / "history.db")) as database:
+            stored = {row[0] for row in database.execute("SELECT id FROM tickets")}
+        later = set(load.stored) - stored
+        with served.client("admin") as client:
+            assert {client.delete(f"/v1/cases/{case_id}").status_code for case_id in later} <= {200}
+
+            def is_current() -> bool:
+                index = client.get("/readyz").json()["details"]["index"]
+                return index["watermark"] == index["history"]
+
+            served.eventually(is_current, 20.0)
         expected = answers(served)
     assert at_the_end > len(promised[0]), "it was written to meanwhile"
 
-    restored = tmp_path / "elsewhere" / "workspace"
-    done = precedent("restore", path, "--workspace", restored)
-    assert done.returncode == 0, done.stderr
     with kit.serve(load_settings(restored, {})) as again:
         assert answers(again) == expected
         database = again.database()
-        stored = {row[0] for row in database.execute("SELECT id FROM tickets")}
         accepted = {row[0] for row in database.execute("SELECT request_id FROM journal_feedback")}
         database.close()
     assert set(promised[0]) <= stored
