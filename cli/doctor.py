@@ -153,7 +153,7 @@ def _release(settings: Settings) -> Iterator[Finding]:
 def _registry(settings: Settings) -> Iterator[Finding]:
     from features.release import current_release_id
 
-    if not (settings.mlflow_dir / "mlflow.db").exists():
+    if settings.mlflow_url is None and not (settings.mlflow_dir / "mlflow.db").exists():
         yield Finding("registry", "warn", "MLflow has no record yet", "precedent train")
         return
     if find_spec("mlflow") is None:
@@ -169,7 +169,7 @@ def _registry(settings: Settings) -> Iterator[Finding]:
             "registry",
             "wrong",
             f"the champion is {champion}, but {current} is served",
-            f"precedent promote {champion or current}",
+            "precedent follow" if settings.mlflow_url else f"precedent promote {champion or current}",
         )
 
 

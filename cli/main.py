@@ -17,6 +17,7 @@ _VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("cli.evaluate:evaluate", "Score a release on the newest tickets, beside the champion."),
     "promote": ("cli.promote:promote", "Make a release the champion that is served."),
     "rollback": ("cli.promote:rollback", "Go back to the release served before."),
+    "follow": ("cli.follow:follow", "Keep in step with the champion of a remote registry."),
     "report": ("cli.report:report_group", "Reports for leads."),
     "runbook": ("cli.runbook:runbook_group", "Begin a runbook from resolved cases."),
     "index": ("cli.index:index_group", "Look at the case index, check it, rebuild it."),
@@ -25,6 +26,8 @@ _VERBS: dict[str, tuple[str, str]] = {
     "keys": ("cli.keys:keys_group", "Who may call the service."),
     "audit": ("cli.audit:audit_group", "Check that journal and keys tell what happened, all of it and in its order."),
     "erase": ("cli.erase:erase", "Erase a ticket everywhere."),
+    "backup": ("cli.backup:backup", "History, releases, registry and journal into one file, while serving."),
+    "restore": ("cli.backup:restore", "A workspace out of a backup."),
     "benchmark": ("cli.benchmark:benchmark", "Figures on public data."),
     "doctor": ("cli.doctor:doctor", "Say what is missing or wrong, and how to mend it."),
 }

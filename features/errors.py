@@ -26,6 +26,7 @@
     │   └── NoRelease (503)
     ├── DeadlineExceeded (504)
     ├── ReleaseRefused (500)          a release that fails its checks
+    ├── BackupRefused (400)           a backup that fails its checks
     ├── IndexDamaged (500)            a snapshot that fails its checks
     ├── EncoderRefused (500)          weights that fail their checks
     ├── SourceUnreadable (400)        a file to import that cannot be opened or understood at all
@@ -227,6 +228,13 @@ class ReleaseRefused(PrecedentError):
     """A release that fails its checks: hash, missing or foreign file, unknown format."""
 
     code = "release_refused"
+
+
+class BackupRefused(PrecedentError):
+    """A backup that fails its checks: hash, missing member, path out of the workspace, unknown format."""
+
+    status = 400
+    code = "backup_refused"
 
 
 class IndexDamaged(PrecedentError):

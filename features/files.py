@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_TMP_PREFIX = ".tmp-"
+TMP_PREFIX = ".tmp-"
 
 
 def file_sha256(path: Path) -> str:
@@ -35,7 +35,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Replace a file in one step: a reader sees the old bytes or the new ones, also after a power cut."""
-    descriptor, name = tempfile.mkstemp(prefix=_TMP_PREFIX, dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=TMP_PREFIX, dir=path.parent)
     os.close(descriptor)
     try:
         write_synced(Path(name), data)
@@ -84,10 +84,8 @@ def new_folder(path: Path, *, within: Path | None = None) -> Iterator[Path]:
         If ``path`` exists when the block ends: a published folder is never replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    tmp = (within or path.parent) / f"{_TMP_PREFIX}{path.name}.{os.getpid()}"
-    tmp.mkdir()
-    try:
+    _remove_leftovers(path.parent, path.name)
+    with scratch_folder(within or path.parent, path.name) as tmp:
         yield tmp
         for file in sorted(tmp.rglob("*")):
             _sync_entry(file)
@@ -96,10 +94,19 @@ def new_folder(path: Path, *, within: Path | None = None) -> Iterator[Path]:
         if path.exists():
             raise FileExistsError(f"{path} exists already.")
         tmp.rename(path)
-    except BaseException:
-        shutil.rmtree(tmp, ignore_errors=True)
-        raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path, label: str) -> Iterator[Path]:
+    """A folder that is gone when the block ends; one that a killed process left goes at the next call."""
+    _remove_leftovers(parent, label)
+    tmp = parent / f"{TMP_PREFIX}{label}.{os.getpid()}"
+    tmp.mkdir()
+    try:
+        yield tmp
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
 
 
 def _sync_entry(path: Path) -> None:
@@ -110,8 +117,8 @@ def _sync_entry(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _remove_leftovers(path: Path) -> None:
-    for leftover in path.parent.glob(f"{_TMP_PREFIX}{path.name}.*"):
+def _remove_leftovers(parent: Path, label: str) -> None:
+    for leftover in parent.glob(f"{TMP_PREFIX}{label}.*"):
         if not _is_running(leftover.name.rpartition(".")[2]):
             shutil.rmtree(leftover, ignore_errors=True)
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from features.errors import HistoryFull, HistoryUnavailable, SettingsInvalid
-from features.schema import HEAD_REVISION
+from features.schema import HEAD_REVISION, SCHEMA_FLOOR, change_counter
 
 LOCK_SECONDS = 10
 _CONNECT_SECONDS = 5
@@ -108,15 +108,15 @@ class Database:
             ) from error
 
     def migrate(self) -> None:
-        """Bring the tables to this version's schema; a glance when they are there already.
+        """Bring the tables to this version's schema; a glance when they are there already, or newer and fit for it.
 
         Raises
         ------
         HistoryUnavailable
-            If the database does not answer, or was written by a newer version.
+            If the database does not answer, or was written by a newer version that this one may not work beside.
         """
         with self.reading() as connection:
-            if _revision(connection) == HEAD_REVISION:
+            if _is_fit(connection, _revision(connection)):
                 return
         from alembic.util import CommandError  # 0.3 s to import, and rarely needed
 
@@ -126,7 +126,7 @@ class Database:
             if not self.is_sqlite:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             found = _revision(connection)
-            if found == HEAD_REVISION:
+            if _is_fit(connection, found):
                 return
             try:
                 upgrade(connection)
@@ -259,6 +259,15 @@ def _revision(connection: Connection) -> str | None:
         return None
     number: str | None = connection.scalar(select(named_column("version_num")).select_from(table("alembic_version")))
     return number
+
+
+def _is_fit(connection: Connection, revision: str | None) -> bool:
+    """Whether this program may work on a history of a revision: its own, or a newer one that says so."""
+    if revision is None or revision <= HEAD_REVISION:
+        return revision == HEAD_REVISION
+    query = select(change_counter.c.value).where(change_counter.c.name == SCHEMA_FLOOR)
+    floor: int | None = connection.scalar(query)
+    return floor is not None and floor <= int(HEAD_REVISION)
 
 
 def _is_full(original: BaseException | None) -> bool:

@@ -139,6 +139,37 @@ def write_release(
     return folder
 
 
+def install_release(source: Path, releases_dir: Path, release_id: str) -> Path:
+    """Take in a release that was made elsewhere, once it has passed every check; it is there whole, or not at all.
+
+    Parameters
+    ----------
+    source : Path
+        Its files, on the file system of ``releases_dir``, where they are hard-linked.
+
+    Raises
+    ------
+    ReleaseRefused
+        If it does not pass its checks, or is another release than the one named.
+    Conflict
+        If a release of this id exists.
+    """
+    _check_id(release_id)
+    found = check_folder(source, release_id)["id"]
+    if found != release_id:
+        raise ReleaseRefused(
+            f"What came as release {release_id} is the release {found!r}; register it under its own id."
+        )
+    folder = releases_dir / release_id
+    try:
+        with new_folder(folder) as tmp:
+            for child in sorted(source.iterdir()):
+                _link(child, tmp / child.name)
+    except FileExistsError:
+        raise Conflict(f"There is a release {release_id} in {releases_dir} already; it was left as it is.") from None
+    return folder
+
+
 def load_release(folder: Path) -> Release:
     """Check a release and open it.
 
@@ -248,7 +279,7 @@ def _write_manifest(folder: Path, release_id: str, extra: Mapping[str, Any]) -> 
         "format_version": FORMAT_VERSION,
         "id": release_id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "made_by": f"precedent {_own_version()}",
+        "made_by": f"precedent {own_version()}",
         "files": files,
     }
     # What the digest is taken of must be what a reader parses: numbers and dates in JSON's own forms.
@@ -257,7 +288,8 @@ def _write_manifest(folder: Path, release_id: str, extra: Mapping[str, Any]) -> 
     write_synced(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True).encode())
 
 
-def _own_version() -> str:
+def own_version() -> str:
+    """Version of this program, for what it makes."""
     try:
         return importlib.metadata.version("precedent")
     except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed

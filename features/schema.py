@@ -31,10 +31,18 @@ from sqlalchemy import (
 HEAD_REVISION = "0003"
 """The newest migration; known here so that opening a history that is current needs no Alembic."""
 
+OLDEST_PROGRAM = "0001"
+"""Programs of this revision and later work on a history of ``HEAD_REVISION``: what was added since, they may ignore.
+
+Each migration keeps it so, or raises it: then no older program may be at work beside it (docs/operation.md).
+"""
+
 CHANGES = "changes"
 ROWS = "rows"
 RUNBOOKS = "runbooks"
 """Names of the counters in ``change_counter``."""
+SCHEMA_FLOOR = "schema_floor"
+"""Not a counter: the number of ``OLDEST_PROGRAM``, for programs that do not know the newest migration."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -158,6 +158,9 @@ class Settings(_Section):
         A sentence-transformers model by name or folder, or ``hashing`` (no semantics; for tests).
     encoder_precision : "int8" or "fp32"
         Of the encoder's weights, from the next training run on; ``fp32`` takes twice the time.
+    mlflow_url : str or None
+        An MLflow server that keeps runs and registry for several machines; None means SQLite in the workspace. MLflow
+        reads credentials for it from its own environment variables.
     system : str
         The ticketing system whose ids the service speaks; with the id it identifies a ticket.
     names : "off" or dotted path
@@ -171,6 +174,7 @@ class Settings(_Section):
     database_url: str | None = None
     encoder: str = DEFAULT_ENCODER
     encoder_precision: Literal["int8", "fp32"] = "int8"
+    mlflow_url: str | None = Field(default=None, pattern=r"^https?://[^\s/@]+(/\S*)?$")
     system: str = Field(default="default", pattern=r"^[a-z0-9_.-]{1,64}$")
     names: str = "off"
     taxonomy: Path | None = None

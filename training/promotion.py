@@ -109,6 +109,11 @@ def _serve(settings: Settings, release_id: str, event: str) -> None:
     with closing(History.open(settings.history_url)) as history:
         enter(history, kind, COMMAND_LINE, told)
     Tracker(settings).set_champion(release_id)
+    serve_here(settings, release_id, event)
+
+
+def serve_here(settings: Settings, release_id: str, event: str = _PROMOTED) -> None:
+    """Replace the pointer that services follow, and note it for a rollback; the registry is left as it is."""
     point_current(settings.releases_dir, release_id)
     entry = json.dumps({"event": event, "release": release_id, "at": datetime.now(UTC).isoformat()})
     with (settings.releases_dir / _LOG).open("a", encoding="utf-8") as stream:

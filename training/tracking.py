@@ -1,7 +1,8 @@
 """The one door to MLflow: runs, the registry, and the aliases ``challenger`` and ``champion``.
 
-The store is SQLite in the workspace. A release is logged as a pyfunc model without pickle (``loader_module``), so that
-``mlflow.pyfunc.load_model("models:/precedent@champion")`` answers suggestions.
+The store is SQLite in the workspace, or the server that the setting ``mlflow_url`` names. A release is logged as a
+pyfunc model without pickle (``loader_module``), so that ``mlflow.pyfunc.load_model("models:/precedent@champion")``
+answers suggestions.
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import Unavailable, UnknownRelease
+from features.registry_tables import CHAMPION, EXPERIMENT, MODEL_NAME, RELEASE_TAG, artifact_root, relocate
 from features.settings import Settings
 
-MODEL_NAME = "precedent"
-EXPERIMENT = "precedent"
+__all__ = ["CHALLENGER", "CHAMPION", "EXPERIMENT", "MODEL_NAME", "RecordedRun", "RegisteredRelease", "Tracker"]
+
 CHALLENGER = "challenger"
-CHAMPION = "champion"
-_RELEASE_TAG = "release"
 _NOT_THERE = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")  # the first is what an unknown alias gets
 
 
@@ -35,8 +35,16 @@ class RecordedRun:
     tracking_uri: str
 
 
+@dataclass(frozen=True, slots=True)
+class RegisteredRelease:
+    """A version of the model; ``release_id`` is None where it was registered by something else."""
+
+    version: str
+    release_id: str | None
+
+
 class Tracker:
-    """MLflow on the workspace's own SQLite store."""
+    """MLflow on the workspace's own SQLite store, or on a server."""
 
     def __init__(self, settings: Settings) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -48,9 +56,9 @@ class Tracker:
             from mlflow import MlflowClient
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-        settings.mlflow_dir.mkdir(parents=True, exist_ok=True)
-        self.uri = f"sqlite:///{(settings.mlflow_dir / 'mlflow.db').resolve()}"
-        self._artifacts = (settings.mlflow_dir / "artifacts").resolve().as_uri()
+        # A server keeps artifacts where it was told to.
+        self._artifacts = None if settings.mlflow_url else artifact_root(settings.mlflow_dir)
+        self.uri = settings.mlflow_url or _own_store(settings)
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         self._mlflow = mlflow
@@ -86,7 +94,7 @@ class Tracker:
         with self._mlflow.start_run(experiment_id=experiment_id, run_name=release_id) as run:
             self._mlflow.log_params({name: str(value) for name, value in params.items()})
             self._mlflow.log_metrics({name: value for name, value in metrics.items() if value == value})
-            self._mlflow.set_tags({_RELEASE_TAG: release_id, **tags})
+            self._mlflow.set_tags({RELEASE_TAG: release_id, **tags})
             if artifacts is not None:
                 self._mlflow.log_artifacts(str(artifacts), artifact_path="report")
             info = self._mlflow.pyfunc.log_model(
@@ -107,14 +115,19 @@ class Tracker:
             MODEL_NAME,
             info.model_uri,
             run_id=info.run_id,
-            tags={_RELEASE_TAG: release_id},
+            tags={RELEASE_TAG: release_id},
             await_creation_for=0,
             model_id=info.model_id,
         )
         return str(made.version)
 
     def release_of(self, alias: str) -> str | None:
-        """Release id of an alias; None where the alias is not set.
+        """Release id of an alias; None where the alias is not set. Raises as :meth:`registered` does."""
+        found = self.registered(alias)
+        return found.release_id if found else None
+
+    def registered(self, alias: str) -> RegisteredRelease | None:
+        """The version that an alias names; None where the alias is not set.
 
         Raises
         ------
@@ -126,12 +139,35 @@ class Tracker:
         except self._mlflow.exceptions.MlflowException as error:
             if error.error_code in _NOT_THERE:
                 return None
+            way_out = "restore it from a backup, or move it away and train again"
+            if self._artifacts is None:
+                way_out = "check that it runs and that this machine may reach it (setting mlflow_url)"
             raise Unavailable(
-                f"The MLflow registry {self.uri} cannot be read ({error.error_code}); restore it from a backup, or "
-                "move it away and train again."
+                f"The MLflow registry {self.uri} cannot be read ({error.error_code}); {way_out}."
             ) from error
-        release_id: str | None = found.tags.get(_RELEASE_TAG)
-        return release_id
+        return RegisteredRelease(str(found.version), found.tags.get(RELEASE_TAG))
+
+    def download(self, version: str, into: Path) -> Path:
+        """Fetch a version's files; gives the folder that holds its release, whose checks are the caller's.
+
+        Raises
+        ------
+        Unavailable
+            If they cannot be fetched.
+        """
+        try:
+            folder = self._mlflow.artifacts.download_artifacts(
+                artifact_uri=f"models:/{MODEL_NAME}/{version}",
+                dst_path=str(into),
+                tracking_uri=self.uri,
+                registry_uri=self.uri,
+            )
+        except (self._mlflow.exceptions.MlflowException, OSError) as error:
+            raise Unavailable(
+                f"Version {version} of {MODEL_NAME} cannot be fetched from {self.uri} ({type(error).__name__}); check "
+                "that the server hands out artifacts (mlflow server --serve-artifacts) and that the disk has room."
+            ) from error
+        return Path(folder) / "data"
 
     def set_champion(self, release_id: str) -> None:
         """Point the alias ``champion`` at a release.
@@ -142,10 +178,18 @@ class Tracker:
             If no version of the model holds that release.
         """
         versions = self._client.search_model_versions(f"name = '{MODEL_NAME}'")
-        version = next((v.version for v in versions if v.tags.get(_RELEASE_TAG) == release_id), None)
+        version = next((v.version for v in versions if v.tags.get(RELEASE_TAG) == release_id), None)
         if version is None:
             raise UnknownRelease(
                 f"The MLflow registry has no version with the release {release_id!r}; "
                 "'precedent train' registers one, 'precedent doctor' lists what is there."
             )
         self._client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
+
+
+def _own_store(settings: Settings) -> str:
+    """URI of the workspace's own SQLite store, with its addresses in step with where it lies."""
+    settings.mlflow_dir.mkdir(parents=True, exist_ok=True)
+    database = (settings.mlflow_dir / "mlflow.db").resolve()
+    relocate(database, artifact_root(settings.mlflow_dir))
+    return f"sqlite:///{database}"

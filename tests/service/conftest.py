@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -307,6 +308,49 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             process.wait(5)
 
 
+@contextmanager
+def bentoml_serve(target: str, settings: Settings, folder: Path, *options: str) -> Iterator[Served]:
+    """Run ``bentoml serve TARGET`` on a workspace; ``folder`` is for what it writes beside."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    environment = {
+        **os.environ,
+        "PRECEDENT_WORKSPACE": str(settings.workspace),
+        "BENTOML_HOME": str(folder / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "True",
+    }
+    command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("w+b") as log:
+        process = subprocess.Popen(
+            [*command, *options], env=environment, stdout=log, stderr=log, start_new_session=True, cwd=folder
+        )
+        served = Served(settings, process, f"http://127.0.0.1:{port}", make_tokens(settings))
+
+        def is_ready() -> bool:
+            try:
+                with served.client(None) as client:
+                    return client.get("/readyz").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        try:
+            served.eventually(is_ready, 60.0)
+            yield served
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def working_folders(pid: int) -> Iterator[str]:
+    """Folders that a process and all below it work in."""
+    yield str(Path(f"/proc/{pid}/cwd").readlink())
+    for child in children(pid):
+        yield from working_folders(child)
+
+
 @pytest.fixture(scope="session")
 def workspace_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_workspace(tmp_path_factory.mktemp("template") / "workspace").workspace
@@ -334,6 +378,8 @@ def kit() -> SimpleNamespace:
     return SimpleNamespace(
         Served=Served,
         serve=serve,
+        bentoml_serve=bentoml_serve,
+        working_folders=working_folders,
         stop=stop,
         children=children,
         make_release=make_release,
