@@ -1,7 +1,7 @@
 """Keeping up: a thread that takes in what changes in the history, and changes over to the release that is promoted.
 
-A release is loaded and checked on a second thread beside the one that is served, and takes its place by one assignment.
-One that fails its checks is refused, the old one goes on, and the refusal is told until another is promoted.
+A release is loaded, checked and warmed up on a second thread beside the one that is served, and takes its place by one
+assignment. One that fails is refused, the old one goes on, and the refusal is told until another is promoted.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from features.case_index import CaseIndex
 from features.errors import NoRelease, PrecedentError, Unavailable
 from features.history import History
 from features.intake import Intake
@@ -26,6 +28,7 @@ from serving.assemble import Parts, build_parts
 from serving.logs import log
 from serving.metrics import Metrics
 from serving.suggester import Suggester
+from serving.warm_up import warm_up
 
 logger = logging.getLogger("precedent.follow")
 
@@ -53,6 +56,18 @@ class _Loading:
     n_erased: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Retired:
+    """The index of a release that is served no more, and the suggester by which requests under way still read it."""
+
+    index: CaseIndex
+    suggester: weakref.ref[Suggester]
+
+    @property
+    def is_in_use(self) -> bool:
+        return self.suggester() is not None
+
+
 class Follower:
     """Holds what answers now, and keeps it current between :meth:`start` and :meth:`stop`."""
 
@@ -62,7 +77,7 @@ class Follower:
         self._intake = intake
         self._metrics = metrics
         self._live: Parts | None = None
-        self._retired: list[tuple[float, Parts]] = []
+        self._retired: list[_Retired] = []
         self._loading: _Loading | None = None
         self._refusal: Refusal | None = None
         self._trouble: str | None = None
@@ -91,8 +106,8 @@ class Follower:
         if self._saving is not None and wait([self._saving], _STOP_SECONDS).not_done:
             log(logger, logging.WARNING, "stopped in the middle of writing the index")
             return
-        for _, parts in self._retired:
-            self._attempt("old index", partial(self._retire, parts))
+        for retired in self._retired:
+            self._attempt("old index", partial(self._retire, retired.index))
         if self._live is not None:
             self._attempt("snapshot", self._live.index.snapshot)
             self._live.close()
@@ -142,7 +157,18 @@ class Follower:
                 "history": self._history_change,
             },
             "trouble": self._trouble,
+            "alerts": self._alerts(),
         }
+
+    def _alerts(self) -> list[str]:
+        """What somebody should look at, a sentence each."""
+        alerts = []
+        if (refusal := self._refusal) is not None:
+            served = f"{self._live.release_id} goes on" if self._live is not None else "nothing is served"
+            alerts.append(f"The promoted release {refusal.release_id} was refused and {served}: {refusal.message}")
+        if (trouble := self._trouble) is not None:
+            alerts.append(f"What changes is not followed: {trouble}")
+        return alerts
 
     def _run(self) -> None:
         while not self._is_stopping:
@@ -217,9 +243,14 @@ class Follower:
         def load() -> Parts:
             release = load_release(self._settings.releases_dir / release_id)
             parts = build_parts(release, self._settings, self._history, self._intake, encoder=encoder)
-            # A large index takes long to load and to write to disk: what came meanwhile is taken in here, not where
-            # the index that answers would have to wait for it.
-            parts.index.replay(self._history)
+            try:
+                # A large index takes long to load and to write to disk: what came meanwhile is taken in here, not where
+                # the index that answers would have to wait for it.
+                parts.index.replay(self._history)
+                warm_up(parts.suggester)
+            except BaseException:
+                parts.close()
+                raise
             return parts
 
         n_erased = self._live.index.n_erased if self._live is not None else 0
@@ -257,8 +288,8 @@ class Follower:
         self._metrics.set_release(loading.release_id)
         log(logger, logging.INFO, "release served", release=loading.release_id)
         if old is not None:
-            # Suggestions under way may still read the old index: it is closed when they have had their time.
-            self._retired.append((time.monotonic() + self._settings.service.timeout_seconds, old))
+            # Suggestions under way may still read the old index: it is closed when the last of them has ended.
+            self._retired.append(_Retired(old.index, weakref.ref(old.suggester)))
 
     def _forget_elsewhere(self) -> None:
         """Remove the snapshots of other encoders, which may hold what was erased."""
@@ -268,19 +299,18 @@ class Follower:
     def _close_retired(self) -> None:
         if self._saving is not None:
             return  # perhaps of an old index, which would have to be waited for
-        now = time.monotonic()
-        for at, parts in [each for each in self._retired if each[0] <= now]:
-            self._retired.remove((at, parts))
-            self._attempt("old index", partial(self._retire, parts))
+        for retired in [each for each in self._retired if not each.is_in_use]:
+            self._retired.remove(retired)
+            self._attempt("old index", partial(self._retire, retired.index))
 
-    def _retire(self, parts: Parts) -> None:
+    def _retire(self, index: CaseIndex) -> None:
         try:
             # An erasure that the new index took in first has the old snapshot go as well.
-            parts.index.replay(self._history)
-            if parts.index.has_erased_on_disk:
+            index.replay(self._history)
+            if index.has_erased_on_disk:
                 self._forget_elsewhere()
         finally:
-            parts.close()
+            index.close()
 
     def _refuse(self, release_id: str, error: BaseException) -> None:
         reason = _reason(error)

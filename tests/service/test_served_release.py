@@ -86,8 +86,8 @@ def follower(workspace, kit):
         take_over(follower)
         yield follower
         follower._live.close()
-        for _, parts in follower._retired:
-            parts.close()
+        for retired in follower._retired:
+            retired.index.close()
 
 
 def take_over(follower, meanwhile=lambda: None) -> None:
@@ -128,7 +128,6 @@ def test_an_index_of_the_encoder_before_stays_for_a_rollback_unless_it_holds_wha
     point_current(workspace.releases_dir, "r2")
     take_over(follower, lambda: follower._history.erase("T-3") if erased == "meanwhile" else None)
     follower._follow_history()
-    follower._retired = [(0.0, parts) for _, parts in follower._retired]
     follower._close_retired()
     kept = {path.parent.name for path in workspace.index_dir.glob("*/snapshot-*")}
     assert kept == {HashingEncoder(96).fingerprint} | ({before.parent.name} if erased == "never" else set())
