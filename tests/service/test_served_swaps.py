@@ -1,4 +1,4 @@
-"""Changing over again and again, under load: no failure, no answer of two releases, and nothing kept of the old ones."""
+"""Changing over again and again, under load: nothing fails, no answer is of two releases, nothing of the old is kept."""
 
 import gc
 import itertools
