@@ -1,4 +1,4 @@
-"""Changing over again and again, under load: nothing fails, no answer is of two releases, nothing of the old is kept."""
+"""Changing over again and again, under load: nothing fails, no answer is of two releases, nothing old is kept."""
 
 import gc
 import itertools
