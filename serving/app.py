@@ -24,8 +24,9 @@ from features.ticket import Ticket
 from serving import metrics as figures
 from serving.journal import FeedbackEntry, SuggestionEntry
 from serving.keys import ApiKey
-from serving.lanes import Place
+from serving.lanes import Lane, Place
 from serving.openapi import openapi_json
+from serving.partial import PARTIAL_NOTES
 from serving.problems import JSON, error_answer, error_json, internal, problem
 from serving.routes import LiveAnswer, ReadyAnswer, Route
 from serving.runtime import Runtime
@@ -96,6 +97,8 @@ class Context:
         """Run the request's work when its turn comes, unless the caller is given up before."""
         if self.place is None:
             raise RuntimeError(f"{self.route.template} has no lane")
+        if self.route.lane is Lane.WRITE:
+            self.runtime.check_history()
         return await self.place.run(work, self)
 
 
@@ -319,3 +322,5 @@ async def _openapi(_request: Request, _context: Context) -> Response:
 def _count(runtime: Runtime, suggestion: Suggestion) -> None:
     runtime.metrics.observe_answer("category", suggestion.category.action)
     runtime.metrics.observe_answer("severity", suggestion.severity.action)
+    for note in PARTIAL_NOTES.intersection(suggestion.notes):
+        runtime.metrics.count_partial(note)

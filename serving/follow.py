@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from features.case_index import CaseIndex
-from features.errors import NoRelease, PrecedentError, Unavailable
+from features.errors import HistoryUnavailable, NoRelease, PrecedentError, Unavailable
 from features.history import History
 from features.intake import Intake
 from features.release import current_release_id, load_release
@@ -35,6 +35,7 @@ logger = logging.getLogger("precedent.follow")
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+_BROKEN_AFTER = 3
 
 T = TypeVar("T")
 
@@ -69,11 +70,20 @@ class _Retired:
 
 
 class Follower:
-    """Holds what answers now, and keeps it current between :meth:`start` and :meth:`stop`."""
+    """Holds what answers now, and keeps it current between :meth:`start` and :meth:`stop`.
 
-    def __init__(self, settings: Settings, history: History, intake: Intake, metrics: Metrics) -> None:
+    Parameters
+    ----------
+    history : History
+        What is followed.
+    reader : History
+        The same one, from which suggestions read what they can do without.
+    """
+
+    def __init__(self, settings: Settings, history: History, reader: History, intake: Intake, metrics: Metrics) -> None:
         self._settings = settings
         self._history = history
+        self._reader = reader
         self._intake = intake
         self._metrics = metrics
         self._live: Parts | None = None
@@ -84,6 +94,7 @@ class Follower:
         self._history_change = 0
         self._n_failures = 0
         self._retry_at = 0.0
+        self._n_broken = 0  # times in a row that the index took in no changes, for a reason of its own
         self._n_erased = 0  # of what is served, how many erasures other indexes were rid of
         self._saving: Future[Path] | None = None
         self._snapshot_at = time.monotonic() + settings.service.snapshot_seconds
@@ -168,6 +179,10 @@ class Follower:
             alerts.append(f"The promoted release {refusal.release_id} was refused and {served}: {refusal.message}")
         if (trouble := self._trouble) is not None:
             alerts.append(f"What changes is not followed: {trouble}")
+        if (live := self._live) is not None and not live.has_index:
+            alerts.append("The index could not be opened, and cases are not looked for; the log says why.")
+        if live is not None and not live.suggester.has_runbooks:
+            alerts.append("The runbooks could not be read, and are not looked for; the log says why.")
         return alerts
 
     def _run(self) -> None:
@@ -199,14 +214,30 @@ class Follower:
         return True
 
     def _follow_history(self) -> None:
+        self._reader.last_change()  # tells soon whether the history answers
         if self._live is not None:
             index = self._live.index
-            index.replay(self._history)
+            self._replay(index)
             if index.n_erased != self._n_erased:
                 self._forget_elsewhere()
                 self._n_erased = index.n_erased
             self._live.follow_runbooks(self._history)
             self._history_change = self._history.last_change()
+
+    def _replay(self, index: CaseIndex) -> None:
+        try:
+            index.replay(self._history)
+        except HistoryUnavailable:
+            raise
+        except Exception:
+            self._n_broken += 1
+            raise
+        self._n_broken = 0
+
+    @property
+    def _is_index_lost(self) -> bool:
+        """Whether the index is not there, or takes in no changes any more: it is then loaded anew."""
+        return self._live is not None and (not self._live.has_index or self._n_broken >= _BROKEN_AFTER)
 
     def _snapshot_now_and_then(self) -> None:
         if self._saving is not None:
@@ -229,7 +260,8 @@ class Follower:
         except PrecedentError as error:
             self._refuse("CURRENT", error)
             return
-        if wanted is None or (self._live is not None and wanted == self._live.release_id):
+        is_served = self._live is not None and wanted == self._live.release_id
+        if wanted is None or (is_served and not self._is_index_lost):
             self._refusal = None  # the pointer went back to what is served
             return
         if self._refusal is not None and wanted != self._refusal.release_id:
@@ -239,15 +271,25 @@ class Follower:
 
     def _load(self, release_id: str) -> None:
         encoder = self._live.encoder if self._live is not None else None
+        # Rather a part of the answer than none; but never less than what is served.
+        partial_ok = self._live is None
 
         def load() -> Parts:
             release = load_release(self._settings.releases_dir / release_id)
-            parts = build_parts(release, self._settings, self._history, self._intake, encoder=encoder)
+            parts = build_parts(
+                release,
+                self._settings,
+                self._history,
+                self._intake,
+                reader=self._reader,
+                encoder=encoder,
+                partial_ok=partial_ok,
+            )
             try:
                 # A large index takes long to load and to write to disk: what came meanwhile is taken in here, not where
                 # the index that answers would have to wait for it.
                 parts.index.replay(self._history)
-                warm_up(parts.suggester)
+                warm_up(parts.suggester, partial_ok=partial_ok)
             except BaseException:
                 parts.close()
                 raise
@@ -283,6 +325,9 @@ class Follower:
         parts.index.replay(self._history)
         old, self._live = self._live, parts
         self._refusal, self._n_failures, self._retry_at = None, 0, 0.0
+        self._n_broken = 0
+        if not parts.has_index:
+            self._try_later()
         # Other indexes were rid of what the old one saw erased; the first one cannot know what happened before it.
         self._n_erased = 0 if old is None else parts.index.n_erased
         self._metrics.set_release(loading.release_id)
@@ -318,13 +363,17 @@ class Follower:
             fault = None if isinstance(error, PrecedentError) else error
             logger.error("release refused", exc_info=fault, extra={"fields": {"release": release_id, "reason": reason}})
         self._refusal = Refusal(release_id, reason)
-        # Refused now may be fine later: files come back, a database answers again.
+        self._try_later()
+
+    def _try_later(self) -> None:
+        """What fails now may be fine later: files come back, a database answers again."""
         self._retry_at = time.monotonic() + min(_FIRST_RETRY_SECONDS * 2**self._n_failures, _LONGEST_RETRY_SECONDS)
         self._n_failures += 1
 
     def _tell(self) -> None:
         self._metrics.is_ready.set(self.is_ready)
         self._metrics.release_refused.set(self._refusal is not None)
+        self._metrics.history_answers.set(self._reader.is_answering)
         self._metrics.history_change.set(self._history_change)
         if self._live is not None:
             self._metrics.index_tickets.set(len(self._live.index))

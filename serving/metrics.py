@@ -30,12 +30,14 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._partial = self._counter("partial_answers", "Suggestions that did without a part, by its note", "note")
         self._answers = self._counter("answers", "Answers for category and severity, by action", "target", "action")
         self._journal_failures = self._counter("journal_failures", "Suggestions that the journal did not keep")
         self._follow_failures = self._counter("follow_failures", "Times that the history could not be followed")
         self.in_flight = self._gauge("requests_in_flight", "Requests being answered")
         self.index_tickets = self._gauge("index_tickets", "Tickets in the case index")
         self.index_change = self._gauge("index_change", "Change number up to which the case index is current")
+        self.history_answers = self._gauge("history_answers", "1 when the history's database answers")
         self.history_change = self._gauge("history_change", "Highest change number of the history")
         self.is_ready = self._gauge("ready", "1 when suggestions can be answered")
         self.release_refused = self._gauge("release_refused", "1 when the promoted release was refused")
@@ -52,6 +54,10 @@ class Metrics:
     def observe_answer(self, target: str, action: str) -> None:
         """Count what was answered for a target."""
         self._answers.labels(target, action).inc()
+
+    def count_partial(self, note: str) -> None:
+        """Count a suggestion that did without a part."""
+        self._partial.labels(note).inc()
 
     def count_journal_failure(self) -> None:
         """Count a suggestion that the journal did not keep."""

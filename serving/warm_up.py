@@ -15,8 +15,13 @@ _TICKET = Ticket(
 )
 
 
-def warm_up(suggester: Suggester) -> None:
+def warm_up(suggester: Suggester, *, partial_ok: bool = False) -> None:
     """Answer a made-up ticket with every part of a release, so that the first real one waits for nothing.
+
+    Parameters
+    ----------
+    partial_ok : bool
+        Whether it may do without parts that are not there.
 
     Raises
     ------
@@ -26,7 +31,7 @@ def warm_up(suggester: Suggester) -> None:
         If the history's database does not answer.
     """
     try:
-        answer = suggester.suggest(Query(_TICKET))
+        answer = suggester.suggest(Query(_TICKET, partial_ok=partial_ok))
     except PrecedentError:
         raise
     except Exception as error:

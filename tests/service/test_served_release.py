@@ -82,7 +82,7 @@ def follower(workspace, kit):
     from serving.metrics import Metrics
 
     with closing(History.open(workspace.history_url)) as history:
-        follower = Follower(workspace, history, open_intake(workspace), Metrics())
+        follower = Follower(workspace, history, history, open_intake(workspace), Metrics())
         take_over(follower)
         yield follower
         follower._live.close()

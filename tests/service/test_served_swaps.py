@@ -123,7 +123,7 @@ def follower(three_releases):
     from serving.metrics import Metrics
 
     with closing(History.open(three_releases.history_url)) as history:
-        follower = Follower(three_releases, history, open_intake(three_releases), Metrics())
+        follower = Follower(three_releases, history, history, open_intake(three_releases), Metrics())
         take_over(follower)
         yield follower
         follower._live.close()
