@@ -9,26 +9,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from features.case_index import CaseIndex
 from features.errors import HistoryUnavailable, NoRelease, PrecedentError, Unavailable
 from features.history import History
 from features.intake import Intake
-from features.release import current_release_id, load_release
+from features.release import current_release_id
 from features.settings import Settings
 from features.snapshot import remove_other_snapshots
-from serving.assemble import Parts, build_parts
+from serving.alerts import Refusal, alerts, reason
+from serving.assemble import Parts
+from serving.beside import Loader, RetiredIndex, started
 from serving.logs import log
 from serving.metrics import Metrics
 from serving.suggester import Suggester
-from serving.warm_up import warm_up
 
 logger = logging.getLogger("precedent.follow")
 
@@ -36,16 +35,6 @@ _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _BROKEN_AFTER = 3
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A promoted release that could not be taken, and why."""
-
-    release_id: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +44,6 @@ class _Loading:
     release_id: str
     parts: Future[Parts]
     n_erased: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Retired:
-    """The index of a release that is served no more, and the suggester by which requests under way still read it."""
-
-    index: CaseIndex
-    suggester: weakref.ref[Suggester]
-
-    @property
-    def is_in_use(self) -> bool:
-        return self.suggester() is not None
 
 
 class Follower:
@@ -84,10 +61,10 @@ class Follower:
         self._settings = settings
         self._history = history
         self._reader = reader
-        self._intake = intake
+        self._loader = Loader(settings, history, reader, intake)
         self._metrics = metrics
         self._live: Parts | None = None
-        self._retired: list[_Retired] = []
+        self._retired: list[RetiredIndex] = []
         self._loading: _Loading | None = None
         self._refusal: Refusal | None = None
         self._trouble: str | None = None
@@ -168,22 +145,8 @@ class Follower:
                 "history": self._history_change,
             },
             "trouble": self._trouble,
-            "alerts": self._alerts(),
+            "alerts": alerts(live, refusal, self._trouble),
         }
-
-    def _alerts(self) -> list[str]:
-        """What somebody should look at, a sentence each."""
-        alerts = []
-        if (refusal := self._refusal) is not None:
-            served = f"{self._live.release_id} goes on" if self._live is not None else "nothing is served"
-            alerts.append(f"The promoted release {refusal.release_id} was refused and {served}: {refusal.message}")
-        if (trouble := self._trouble) is not None:
-            alerts.append(f"What changes is not followed: {trouble}")
-        if (live := self._live) is not None and not live.has_index:
-            alerts.append("The index could not be opened, and cases are not looked for; the log says why.")
-        if live is not None and not live.suggester.has_runbooks:
-            alerts.append("The runbooks could not be read, and are not looked for; the log says why.")
-        return alerts
 
     def _run(self) -> None:
         while not self._is_stopping:
@@ -205,10 +168,10 @@ class Follower:
         try:
             work()
         except Exception as error:
-            reason = _reason(error)
-            if reason != self._trouble:
-                logger.exception("following failed", extra={"fields": {"what": name, "reason": reason}})
-            self._trouble = reason
+            why = reason(error)
+            if why != self._trouble:
+                logger.exception("following failed", extra={"fields": {"what": name, "reason": why}})
+            self._trouble = why
             self._metrics.count_follow_failure()
             return False
         return True
@@ -247,7 +210,7 @@ class Follower:
         elif self._live is not None and time.monotonic() >= self._snapshot_at:
             self._snapshot_at = time.monotonic() + self._settings.service.snapshot_seconds
             # Beside the following: a large index takes long, and what is stored meanwhile must be found at once.
-            self._saving = self._started("snapshot", self._live.index.snapshot)
+            self._saving = started("snapshot", self._live.index.snapshot, self._woken.set)
 
     def _follow_release(self) -> None:
         if self._loading is not None:
@@ -270,48 +233,12 @@ class Follower:
             self._load(wanted)
 
     def _load(self, release_id: str) -> None:
-        encoder = self._live.encoder if self._live is not None else None
+        live = self._live
+        encoder = live.encoder if live is not None else None
         # Rather a part of the answer than none; but never less than what is served.
-        partial_ok = self._live is None
-
-        def load() -> Parts:
-            release = load_release(self._settings.releases_dir / release_id)
-            parts = build_parts(
-                release,
-                self._settings,
-                self._history,
-                self._intake,
-                reader=self._reader,
-                encoder=encoder,
-                partial_ok=partial_ok,
-            )
-            try:
-                # A large index takes long to load and to write to disk: what came meanwhile is taken in here, not where
-                # the index that answers would have to wait for it.
-                parts.index.replay(self._history)
-                warm_up(parts.suggester, partial_ok=partial_ok)
-            except BaseException:
-                parts.close()
-                raise
-            return parts
-
-        n_erased = self._live.index.n_erased if self._live is not None else 0
-        self._loading = _Loading(release_id, self._started("load-release", load), n_erased)
-
-    def _started(self, name: str, work: Callable[[], T]) -> Future[T]:
-        """Do something long on a thread of its own, and look round when it is done."""
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(work())
-            except Exception as error:  # noqa: BLE001  told by whoever waits for the result
-                future.set_exception(error)
-            self._woken.set()
-
-        # A daemon: a process that is told to end waits for it no longer than it wants to.
-        threading.Thread(target=run, name=name, daemon=True).start()
-        return future
+        load = partial(self._loader.load, release_id, encoder, partial_ok=live is None)
+        n_erased = live.index.n_erased if live is not None else 0
+        self._loading = _Loading(release_id, started("load-release", load, self._woken.set), n_erased)
 
     def _finish(self, loading: _Loading) -> None:
         error = loading.parts.exception()
@@ -334,7 +261,7 @@ class Follower:
         log(logger, logging.INFO, "release served", release=loading.release_id)
         if old is not None:
             # Suggestions under way may still read the old index: it is closed when the last of them has ended.
-            self._retired.append(_Retired(old.index, weakref.ref(old.suggester)))
+            self._retired.append(RetiredIndex.of(old))
 
     def _forget_elsewhere(self) -> None:
         """Remove the snapshots of other encoders, which may hold what was erased."""
@@ -358,11 +285,11 @@ class Follower:
             index.close()
 
     def _refuse(self, release_id: str, error: BaseException) -> None:
-        reason = _reason(error)
+        why = reason(error)
         if self._refusal is None or self._refusal.release_id != release_id:
             fault = None if isinstance(error, PrecedentError) else error
-            logger.error("release refused", exc_info=fault, extra={"fields": {"release": release_id, "reason": reason}})
-        self._refusal = Refusal(release_id, reason)
+            logger.error("release refused", exc_info=fault, extra={"fields": {"release": release_id, "reason": why}})
+        self._refusal = Refusal(release_id, why)
         self._try_later()
 
     def _try_later(self) -> None:
@@ -378,8 +305,3 @@ class Follower:
         if self._live is not None:
             self._metrics.index_tickets.set(len(self._live.index))
             self._metrics.index_change.set(self._live.index.watermark)
-
-
-def _reason(error: BaseException) -> str:
-    """What may be shown of an error: our own messages hold no text of a ticket, others' may."""
-    return error.message if isinstance(error, PrecedentError) else type(error).__name__

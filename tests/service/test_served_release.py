@@ -163,7 +163,7 @@ def test_an_index_of_another_encoder_is_refused_by_the_suggester(workspace, foll
             triage=suggester.triage,
             ranker=suggester.ranker,
             encoder=suggester.encoder,
-            intake=follower._intake,
+            intake=follower._loader.intake,
             index=other,
             runbooks=suggester.runbooks,
             read_cases=follower._history.cases,
