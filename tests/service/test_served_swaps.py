@@ -66,6 +66,7 @@ def test_twenty_swaps_under_full_load_fail_nobody_and_mix_nothing(three_releases
     assert all(len(set(each)) == 3 for each in zip(*expected.values(), strict=True)), "answers tell releases apart"
     seen: Counter[str] = Counter()
     wrong: list[object] = []
+    resident_mb: list[int] = []
     is_over = threading.Event()
 
     def check(number: int, answer: dict[str, object]) -> None:
@@ -98,10 +99,12 @@ def test_twenty_swaps_under_full_load_fail_nobody_and_mix_nothing(three_releases
         for thread in threads:
             thread.start()
         try:
-            for release in swaps():
+            for number, release in enumerate(swaps()):
                 before = seen[release]
                 point_current(workspace.releases_dir, release)
                 served.eventually(lambda: seen[release] >= before + 20, 20.0)  # noqa: B023
+                if number in (4, N_SWAPS - 1):
+                    resident_mb.append(megabytes(served.worker_pid()))
         finally:
             is_over.set()
             for thread in threads:
@@ -112,7 +115,13 @@ def test_twenty_swaps_under_full_load_fail_nobody_and_mix_nothing(three_releases
         assert (details["release"], details["refused"], details["alerts"]) == (swaps()[-1], None, [])
         # Of the releases that were served before, no index is left open (each has a private folder).
         served.eventually(lambda: len(list(workspace.index_dir.glob("*/work-*"))) == 1, 10.0)
-    print(f"{N_SWAPS} swaps, {sum(seen.values())} answers")  # noqa: T201
+    told_of = {"swaps": N_SWAPS, "answers": sum(seen.values()), "resident_mb_after_5_and_all": resident_mb}
+    print(json.dumps(told_of))  # noqa: T201
+
+
+def megabytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return round(int(status.partition("VmRSS:")[2].split()[0]) / 1024)
 
 
 @pytest.fixture
