@@ -25,7 +25,7 @@ from sqlalchemy import create_engine, func, insert, select, text, update
 
 from features.errors import HistoryUnavailable, KeyReused, UnknownCase
 from features.history import History
-from features.history_engine import PATIENT, Patience
+from features.history_engine import PATIENT, Database, Patience
 from features.history_rows import content_hash, digests
 from features.idempotency import KEPT, Once
 from features.runbooks import Runbook, RunbookSection
@@ -818,7 +818,7 @@ def test_the_migrations_make_the_tables_of_the_schema(history: History) -> None:
 def test_a_history_of_the_first_schema_is_brought_to_this_one_with_all_it_holds(url: str) -> None:
     config = Config()
     config.set_main_option("script_location", "features:migrations")
-    database = history_engine.Database(url)
+    database = Database(url)
     with database.writing() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
