@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, exists, insert, select
+from sqlalchemy import Connection, exists, func, insert, select
 
 from features.errors import HistoryUnavailable, UnknownRequest
 from features.history import History
@@ -155,7 +155,8 @@ class Journal:
             else:
                 found = connection.execute(same.order_by(columns.at.desc(), columns.id.desc()).limit(1)).all()
             if all(row._mapping != values for row in found):
-                connection.execute(insert(journal_feedback).values(at=entry.at, **values))
+                at = entry.at if entry.is_dated else _not_before_others(connection, entry)
+                connection.execute(insert(journal_feedback).values(at=at, **values))
 
     def _run(self) -> None:
         for batch in self._batches():
@@ -206,6 +207,16 @@ class Journal:
             "ticket": orjson.loads(orjson.dumps(entry.ticket, default=dict)),
             "answer": answer,
         }
+
+
+def _not_before_others(connection: Connection, entry: FeedbackEntry) -> datetime:
+    """When feedback came; never before what was said of the same thing earlier, for a clock may have gone back."""
+    columns = journal_feedback.c
+    # The same case or runbook was perhaps suggested in several answers.
+    names = ("request_id", "target") if entry.ref_id is None else ("ref_id", "target")
+    same = [columns[name] == getattr(entry, name) for name in names]
+    latest: datetime | None = connection.scalar(select(func.max(columns.at)).where(*same))
+    return entry.at if latest is None else max(entry.at, latest)
 
 
 def _with_free_ids(connection: Connection, entries: Sequence[SuggestionEntry]) -> Iterator[SuggestionEntry]:

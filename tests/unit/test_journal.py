@@ -259,3 +259,15 @@ def test_cases_that_agents_accepted_or_called_wrong_are_pairs_of_rows(history: H
     assert case_feedback(history, "accepted") == [(rows["T-0"], rows["T-1"])]
     assert case_feedback(history, "wrong") == [(rows["T-0"], rows["T-2"])]
     assert link_verdicts(history) == ([(rows["T-0"], rows["T-1"])], [(rows["T-0"], rows["T-2"])])
+
+
+def test_what_comes_last_counts_though_the_clock_went_back(history: History, journal: Journal):
+    for request_id in ("r-1", "r-2"):
+        journal.record(entry(suggestion(request_id), Ticket(id="T-0", subject="Cannot log in"))).result(timeout=10)
+    reader = VerdictReader(history, "default")
+    said = [("r-1", "runbook", "accepted", NOW), ("r-2", "runbook", "wrong", NOW - timedelta(hours=1))]
+    for request_id, target, kind, at in said:
+        journal.add_feedback(replace(feedback(kind=kind), request_id=request_id, target=target, ref_id="sso", at=at))
+    assert reader.refused_runbooks("T-0") == {"sso"}
+    at = [row.at for row in rows(history, journal_feedback)]
+    assert at == [NOW, NOW]
