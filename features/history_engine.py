@@ -52,6 +52,11 @@ class Patience:
     wait_seconds: float = 10.0
     rest_seconds: float = 0.0
 
+    @property
+    def wait_milliseconds(self) -> int:
+        """The longest wait in milliseconds."""
+        return ceil(self.wait_seconds * 1000)
+
 
 PATIENT = Patience()
 IMPATIENT = Patience(wait_seconds=1.0, rest_seconds=1.0)
@@ -262,18 +267,16 @@ def _engine(url: URL, patience: Patience, file: SqliteFile | None) -> Engine:
         raise SettingsInvalid(
             "A history in PostgreSQL needs the driver psycopg; install precedent[postgres].", field="database_url"
         ) from None
-    event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, wait))
+    event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, patience))
     return engine
 
 
 def _postgresql_limits(patience: Patience) -> dict[str, Any]:
     if not patience.rest_seconds:
         return {"connect_timeout": _CONNECT_SECONDS}
-    milliseconds = ceil(patience.wait_seconds * 1000)
     return {
         "connect_timeout": max(2, ceil(patience.wait_seconds)),  # libpq takes no less
-        "tcp_user_timeout": milliseconds,
-        "options": f"-c statement_timeout={milliseconds}",
+        "tcp_user_timeout": patience.wait_milliseconds,
     }
 
 
@@ -282,9 +285,12 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _begin_postgresql(connection: Connection, wait_seconds: float) -> None:
+def _begin_postgresql(connection: Connection, patience: Patience) -> None:
+    wait = f"'{patience.wait_milliseconds}ms'"
     if connection.get_execution_options().get(_WRITES):
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{ceil(wait_seconds * 1000)}ms'")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait}")
+    if patience.rest_seconds:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {wait}")
 
 
 def _revision(connection: Connection) -> str | None:

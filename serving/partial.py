@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from features.errors import HistoryUnavailable, InvalidInput
+from features.errors import HistoryUnavailable, InvalidInput, PrecedentError
 
 HISTORY_UNAVAILABLE = "history_unavailable"
 """Cases are as the index knows them: their texts, and what people said of them, could not be read."""
@@ -53,6 +53,7 @@ class Missing:
             name = HISTORY_UNAVAILABLE if isinstance(error, HistoryUnavailable) else part
             if name not in self.notes:
                 self.notes.append(name)
-                if name != HISTORY_UNAVAILABLE:  # that is told by whoever follows it, and not once a request
+                # What is known to be away is told by whoever follows it, and not once a request.
+                if not isinstance(error, PrecedentError):
                     logger.exception("answered without a part", extra={"fields": {"part": part}})
             return otherwise

@@ -25,7 +25,7 @@ from sqlalchemy import create_engine, func, insert, select, text, update
 
 from features.errors import HistoryUnavailable, KeyReused, UnknownCase
 from features.history import History
-from features.history_engine import PATIENT, Database, Patience
+from features.history_engine import IMPATIENT, PATIENT, Database, Patience
 from features.history_rows import content_hash, digests
 from features.idempotency import KEPT, Once
 from features.runbooks import Runbook, RunbookSection
@@ -507,6 +507,14 @@ def test_a_writer_that_waits_too_long_says_so(url: str) -> None:
             history.upsert([a_case(2)], masking_rules="1")
     assert history.upsert([a_case(2)], masking_rules="1").inserted == 1
     history.close()
+
+
+def test_the_impatient_read_what_the_patient_wrote(url: str, history: History) -> None:
+    history.upsert([a_case(1)], masking_rules="1")
+    reader = History.open(url, IMPATIENT)
+    assert reader.last_change() == 1
+    assert reader.is_answering
+    reader.close()
 
 
 def test_messages_of_errors_hold_no_text_of_tickets(history: History) -> None:
