@@ -1,6 +1,7 @@
 # make demo          from nothing to a served suggestion (ONCE=1: stop the service afterwards)
 # make test          the tests, with their own set-up
-# make crash         kills a process that writes the index, 200 times at random moments, and looks at what is left
+# make crash         kills a process that writes the index, and the service under writes, 200 times each at random moments,
+#                    looks at what is left, and prints how long the service took to be ready again
 # make fuzz          sends the service 10,000 generated requests, good and bad, and prints what it answered
 # make audit         asks, over the network, whether a pinned package has a known fault
 # make soak          loads a service for an hour (MINUTES=…) and prints what became of memory, descriptors and latencies
@@ -21,7 +22,8 @@ test: venv
 	@$(BIN)/python -m pytest
 
 crash: venv
-	@PRECEDENT_CRASH_KILLS=200 $(BIN)/python -m pytest tests/contract/test_case_index_crash.py
+	@PRECEDENT_CRASH_KILLS=200 $(BIN)/python -m pytest --capture=no tests/contract/test_case_index_crash.py \
+		tests/service/test_served_kills.py
 
 audit: venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip-audit

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -127,16 +128,28 @@ class FullTextIndex:
 
     def commit(self) -> None:
         """Make the changes since the last commit durable."""
-        self._writer.commit()
+        with _without_panic(self.folder):
+            self._writer.commit()
 
     def rollback(self) -> None:
-        """Forget the changes since the last commit."""
-        self._writer.rollback()
+        """Forget the changes since the last commit.
+
+        Raises
+        ------
+        IndexDamaged
+            If that fails: tantivy takes no changes any more then.
+        """
+        try:
+            with _without_panic(self.folder):
+                self._writer.rollback()
+        except ValueError as error:
+            raise _damaged(self.folder, error) from None
 
     def refresh(self) -> None:
         """Let searches see the last commit."""
-        self._index.reload()
-        self._searcher = self._index.searcher()
+        with _without_panic(self.folder):
+            self._index.reload()
+            self._searcher = self._index.searcher()
 
     def search(self, query: LexicalQuery, k: int, where: CaseFilter, excluded: Sequence[int] = ()) -> Ids:
         """Find the k cases with the highest BM25 over subject and text.
@@ -165,8 +178,9 @@ class FullTextIndex:
             found = tantivy.Query.boolean_query(wanted)
             wanted = [(tantivy.Occur.Must, found), *must, *must_not]
         searcher = self._searcher
-        hits = searcher.search(tantivy.Query.boolean_query(wanted), k, count=False).hits
-        rows = searcher.fast_field_values("row", [address for _, address in hits])
+        with _without_panic(self.folder):
+            hits = searcher.search(tantivy.Query.boolean_query(wanted), k, count=False).hits
+            rows = searcher.fast_field_values("row", [address for _, address in hits])
         return np.array(rows, dtype=np.int64)
 
     def holds(self, document: FullTextDocument) -> bool:
@@ -202,7 +216,8 @@ class FullTextIndex:
 
     def close(self) -> None:
         """Stop the writer and its threads; the index cannot be written to any more."""
-        self._writer.wait_merging_threads()
+        with _without_panic(self.folder):
+            self._writer.wait_merging_threads()
 
     def _segment_files(self, meta: bytes) -> list[str]:
         segments = {each["segment_id"].replace("-", "") for each in json.loads(meta)["segments"]}
@@ -246,6 +261,21 @@ class FullTextIndex:
 
     def _term(self, field: str, value: str | int) -> Any:
         return tantivy.Query.term_query(self._schema, field, value, "freq")
+
+
+@contextmanager
+def _without_panic(folder: Path) -> Iterator[None]:
+    """Turn a panic of tantivy's, which is no Exception and would end the thread, into :class:`IndexDamaged`."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as panic:  # noqa: BLE001
+        raise _damaged(folder, panic) from None
+
+
+def _damaged(folder: Path, error: BaseException) -> IndexDamaged:
+    return IndexDamaged(f"The full text index {folder} can be used no more ({error}); open the index anew.")
 
 
 def _schema() -> Any:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Engine, select
 
 from features import audit_retention, history_erasure, history_reads, history_vectors, history_writes, idempotency
-from features.history_engine import Database
+from features.history_engine import PATIENT, Database, Patience
 from features.history_rows import Change, HistoryCounts, StoredCase, StoredLink, StoredVersions, UpsertResult
 from features.idempotency import Once
 from features.schema import CHANGES, RUNBOOKS, superseded, tickets
@@ -51,13 +51,15 @@ class History:
         self._database = database
 
     @classmethod
-    def open(cls, url: str) -> History:
+    def open(cls, url: str, patience: Patience = PATIENT) -> History:
         """Open a history, making it or bringing it to this version's schema where needed.
 
         Parameters
         ----------
         url : str
             ``sqlite:////path/history.db`` or ``postgresql://user:password@host/name``.
+        patience : Patience
+            How long the database is waited for.
 
         Raises
         ------
@@ -66,7 +68,7 @@ class History:
         HistoryUnavailable
             If the database does not answer, or was written by a newer version.
         """
-        database = Database(url)
+        database = Database(url, patience)
         try:
             database.migrate()
         except BaseException:
@@ -78,6 +80,11 @@ class History:
     def engine(self) -> Engine:
         """The database's engine, for what keeps tables of its own beside the tickets (journal, keys)."""
         return self._database.engine
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the database answered when it was last asked."""
+        return self._database.is_answering
 
     def close(self) -> None:
         """Close every connection."""

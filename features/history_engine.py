@@ -7,11 +7,12 @@ IMMEDIATE``), so it never fails half way for want of it. PostgreSQL does the sam
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,11 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from features.errors import HistoryFull, HistoryUnavailable, SettingsInvalid
+from features.history_sqlite import SqliteFile, set_up_sqlite
 from features.schema import HEAD_REVISION, SCHEMA_FLOOR, change_counter
 
-LOCK_SECONDS = 10
 _CONNECT_SECONDS = 5
 _SHRINK_SECONDS = 1
-_WAL_SECONDS = 10
 _MIGRATION_LOCK = 7_305_100  # any number that no other program of the database uses
 _WRITES = "precedent_writes"
 # SQLite says "I/O error" where a file-size limit or a quota stops it, and FULL only where the disk itself is full.
@@ -34,6 +34,33 @@ _FULL_CODES = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMS
 _PG_DISK_FULL = "53100"
 # Mistakes in our own statements or values: never the database's state, so they stay what they are.
 _OURS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a database is waited for.
+
+    Attributes
+    ----------
+    wait_seconds : float
+        Longest wait for a lock or a free connection.
+    rest_seconds : float
+        After it did not answer, how long it is not asked again but said at once not to answer; one caller asks then,
+        and the others go without meanwhile. With 0 everybody asks.
+    """
+
+    wait_seconds: float = 10.0
+    rest_seconds: float = 0.0
+
+    @property
+    def wait_milliseconds(self) -> int:
+        """The longest wait in milliseconds."""
+        return ceil(self.wait_seconds * 1000)
+
+
+PATIENT = Patience()
+IMPATIENT = Patience(wait_seconds=1.0, rest_seconds=1.0)
+"""For reading what an answer can do without."""
 
 
 class Database:
@@ -47,13 +74,20 @@ class Database:
         The URL without its password, for messages.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: Patience = PATIENT) -> None:
         parsed = _parse(url)
         self.label = parsed.render_as_string(hide_password=True)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        if self.is_sqlite:
-            _make_private_file(Path(str(parsed.database)))
-        self.engine = _engine(parsed, is_sqlite=self.is_sqlite)
+        self._patience = patience
+        self._failure: str | None = None
+        self._asked_again_at = 0.0
+        self._file = SqliteFile(Path(str(parsed.database))) if self.is_sqlite else None
+        self.engine = _engine(parsed, patience, self._file)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the database answered when it was last asked."""
+        return self._failure is None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -65,9 +99,11 @@ class Database:
             If the database does not answer.
         """
         options: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self.translated(), self.engine.connect() as connection:
-            connection.execution_options(**options)
-            yield connection
+        with self._noted(), self.translated():
+            self._check_file()
+            with self.engine.connect() as connection:
+                connection.execution_options(**options)
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -76,14 +112,41 @@ class Database:
         Raises
         ------
         HistoryUnavailable
-            If the database does not answer, or another writer holds it for longer than ``LOCK_SECONDS``.
+            If the database does not answer, or another writer holds it for longer than the patience lasts.
         HistoryFull
             If it has no room to grow.
         """
-        with self.translated(), self.engine.connect() as connection:
-            connection.execution_options(**{_WRITES: True})
-            with connection.begin():
-                yield connection
+        with self._noted(), self.translated():
+            self._check_file()
+            with self.engine.connect() as connection:
+                connection.execution_options(**{_WRITES: True})
+                with connection.begin():
+                    yield connection
+            # What was committed to a file that was moved meanwhile may be lost: it is not said to be stored.
+            self._check_file()
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Note whether the database answers; one that did not a moment ago is not asked."""
+        now = time.monotonic()
+        if self._failure is not None and self._patience.rest_seconds:
+            if now < self._asked_again_at:
+                raise HistoryUnavailable(self._failure)
+            self._asked_again_at = now + self._patience.rest_seconds
+        try:
+            yield
+        except HistoryUnavailable as error:
+            self._failure = error.message
+            self._asked_again_at = time.monotonic() + self._patience.rest_seconds
+            raise
+        self._failure = None
+
+    def _check_file(self) -> None:
+        if self._file is not None and not self._file.is_there():
+            raise HistoryUnavailable(
+                f"The history's file {self._file.path} was moved, removed or replaced while it was in use: put it "
+                "back, or restart what uses it."
+            )
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -179,24 +242,17 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _make_private_file(path: Path) -> None:
-    """Make the file readable by its owner alone; SQLite gives its log the same rights."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except OSError as error:
-        raise HistoryUnavailable(
-            f"The history's file {path} cannot be made ({error.strerror}): check that its folder may be written."
-        ) from error
-
-
-def _engine(url: URL, *, is_sqlite: bool) -> Engine:
-    if is_sqlite:
+def _engine(url: URL, patience: Patience, file: SqliteFile | None) -> Engine:
+    wait = patience.wait_seconds
+    if file is not None:
+        uri = file.uri
         engine = create_engine(
-            url, hide_parameters=True, pool_timeout=LOCK_SECONDS, connect_args={"timeout": LOCK_SECONDS}
+            url,
+            hide_parameters=True,
+            pool_timeout=wait,
+            creator=lambda: sqlite3.connect(uri, uri=True, timeout=wait, check_same_thread=False),
         )
-        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "connect", lambda connection, _record: set_up_sqlite(connection, wait))
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
@@ -204,44 +260,24 @@ def _engine(url: URL, *, is_sqlite: bool) -> Engine:
             url,
             hide_parameters=True,
             pool_pre_ping=True,
-            pool_timeout=LOCK_SECONDS,
-            connect_args={"connect_timeout": _CONNECT_SECONDS},
+            pool_timeout=wait,
+            connect_args=_postgresql_limits(patience),
         )
     except ImportError:
         raise SettingsInvalid(
             "A history in PostgreSQL needs the driver psycopg; install precedent[postgres].", field="database_url"
         ) from None
-    event.listen(engine, "begin", _begin_postgresql)
+    event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, patience))
     return engine
 
 
-def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # Python's sqlite3 begins a transaction before the first write only; ours begin where _begin_sqlite says so.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA synchronous = FULL")
-    # Deleted content is overwritten, so that an erased ticket is not left in free pages.
-    cursor.execute("PRAGMA secure_delete = ON")
-    _switch_to_wal(cursor)
-    cursor.close()
-
-
-def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
-    """Turn on the write-ahead log, which is kept in the file: only the first to open a new one has anything to do.
-
-    SQLite's busy timeout does not cover the switch, so those who come at the same moment ask again for a while.
-    """
-    deadline = time.monotonic() + _WAL_SECONDS
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
+def _postgresql_limits(patience: Patience) -> dict[str, Any]:
+    if not patience.rest_seconds:
+        return {"connect_timeout": _CONNECT_SECONDS}
+    return {
+        "connect_timeout": max(2, ceil(patience.wait_seconds)),  # libpq takes no less
+        "tcp_user_timeout": patience.wait_milliseconds,
+    }
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -249,9 +285,12 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _begin_postgresql(connection: Connection) -> None:
+def _begin_postgresql(connection: Connection, patience: Patience) -> None:
+    wait = f"'{patience.wait_milliseconds}ms'"
     if connection.get_execution_options().get(_WRITES):
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait}")
+    if patience.rest_seconds:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {wait}")
 
 
 def _revision(connection: Connection) -> str | None:

@@ -24,7 +24,7 @@ from features.ticket import Ticket
 from serving import metrics as figures
 from serving.journal import FeedbackEntry, SuggestionEntry
 from serving.keys import ApiKey, Scope
-from serving.lanes import Place
+from serving.lanes import Lane, Place
 from serving.openapi import openapi_json
 from serving.permits import check_may_erase, check_may_store
 from serving.problems import JSON, error_answer, error_json, internal, problem
@@ -107,6 +107,8 @@ class Context:
         """Run the request's work when its turn comes, unless the caller is given up before."""
         if self.place is None:
             raise RuntimeError(f"{self.route.template} has no lane")
+        if self.route.lane is Lane.WRITE:
+            self.runtime.check_history()
         return await self.place.run(_timed_work, work, self, time.perf_counter_ns())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,19 +10,22 @@ from datetime import datetime
 from features.case_index import CaseIndex, DenseLimits
 from features.encoder import Encoder, load_encoder
 from features.encoder_card import read_card
-from features.errors import EncoderMismatch, NoRelease
+from features.errors import EncoderMismatch, IndexDamaged, NoRelease, PrecedentError
 from features.history import History
 from features.intake import Intake, open_intake
 from features.lexical import LexicalStatistics
 from features.release import Release, current_release_id, load_release
 from features.runbook_index import RunbookIndex
 from features.settings import Settings
+from serving.absent_index import AbsentIndex
 from serving.ranking import Ranker
 from serving.runbook_map import RUNBOOK_MAP, RunbookMap
 from serving.suggester import Suggester
 from serving.triage import Triage
 from serving.vector_cache import CachingEncoder
 from serving.verdicts import VerdictReader
+
+logger = logging.getLogger("precedent.assemble")
 
 
 @dataclass(slots=True)
@@ -31,7 +35,7 @@ class Parts:
     Attributes
     ----------
     runbooks_change : int
-        The history's number for the runbooks that the suggester has.
+        The history's number for the runbooks that the suggester has; -1 where it has none because they failed.
     created_at : datetime
         When the release was made.
     """
@@ -40,6 +44,11 @@ class Parts:
     statistics: LexicalStatistics
     runbooks_change: int
     created_at: datetime
+
+    @property
+    def has_index(self) -> bool:
+        """Whether cases can be looked for."""
+        return not isinstance(self.index, AbsentIndex)
 
     @property
     def release_id(self) -> str:
@@ -176,15 +185,21 @@ def build_parts(
     history: History,
     intake: Intake,
     *,
+    reader: History | None = None,
     encoder: Encoder | None = None,
     progress: Callable[[int], None] | None = None,
+    partial_ok: bool = False,
 ) -> Parts:
     """Load what a release holds and bring its indexes up to date.
 
     Parameters
     ----------
+    reader : History, optional
+        The same history, for suggestions to read from.
     encoder : Encoder, optional
         One that is loaded already; it is used if it is the release's, which saves its memory a second time.
+    partial_ok : bool
+        Whether to do without an index or runbooks that fail, which is logged.
 
     Raises
     ------
@@ -198,11 +213,9 @@ def build_parts(
     runbook_map = RunbookMap.from_json(release.json(RUNBOOK_MAP)) if release.has(f"{RUNBOOK_MAP}.json") else None
     statistics = LexicalStatistics.from_arrays(release.arrays("statistics"))
     encoder = _encoder(release, settings, encoder)
-    index = CaseIndex.open(settings.index_dir / encoder.fingerprint, encoder, statistics, _limits(settings))
+    index = _built_index(settings, encoder, statistics, history, progress, partial_ok=partial_ok)
     try:
-        if index.build(history, progress):
-            index.snapshot()
-        change = history.runbooks_change()
+        runbooks, change = _built_runbooks(encoder, statistics, history, partial_ok=partial_ok)
         suggester = Suggester(
             release_id=release.id,
             triage=triage,
@@ -210,15 +223,54 @@ def build_parts(
             encoder=encoder,
             intake=intake,
             index=index,
-            runbooks=RunbookIndex.build(history.runbooks(), encoder, statistics, store=history),
-            read_cases=history.cases,
-            verdicts=VerdictReader(history, settings.system),
+            runbooks=runbooks,
+            read_cases=(reader or history).cases,
+            verdicts=VerdictReader(reader or history, settings.system),
             runbook_map=runbook_map,
         )
     except BaseException:
         index.close()
         raise
     return Parts(suggester, statistics, change, release.created_at)
+
+
+def _built_index(
+    settings: Settings,
+    encoder: Encoder,
+    statistics: LexicalStatistics,
+    history: History,
+    progress: Callable[[int], None] | None,
+    *,
+    partial_ok: bool,
+) -> CaseIndex:
+    folder = settings.index_dir / encoder.fingerprint
+    try:
+        index = CaseIndex.open(folder, encoder, statistics, _limits(settings))
+        try:
+            if index.build(history, progress):
+                index.snapshot()
+        except BaseException:
+            index.close()
+            raise
+    except Exception as error:
+        if not partial_ok or (isinstance(error, PrecedentError) and not isinstance(error, IndexDamaged)):
+            raise
+        logger.exception("no index: cases are not looked for")
+        return AbsentIndex(folder, encoder)
+    return index
+
+
+def _built_runbooks(
+    encoder: Encoder, statistics: LexicalStatistics, history: History, *, partial_ok: bool
+) -> tuple[RunbookIndex | None, int]:
+    change = history.runbooks_change()
+    try:
+        return RunbookIndex.build(history.runbooks(), encoder, statistics, store=history), change
+    except Exception as error:
+        if not partial_ok or isinstance(error, PrecedentError):
+            raise
+        logger.exception("no runbooks: they are not looked for")
+        return None, -1
 
 
 def _limits(settings: Settings) -> DenseLimits:

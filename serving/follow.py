@@ -1,12 +1,11 @@
 """Keeping up: a thread that takes in what changes in the history, and changes over to the release that is promoted.
 
-A release is loaded and checked on a second thread beside the one that is served, and takes its place by one assignment.
-One that fails its checks is refused, the old one goes on, and the refusal is told until another is promoted.
+A release is loaded, checked and warmed up on a second thread beside the one that is served, and takes its place by one
+assignment. One that fails is refused, the old one goes on, and the refusal is told until another is promoted.
 """
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
@@ -15,15 +14,17 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from features.errors import NoRelease, PrecedentError, Unavailable
+from features.case_index import CaseIndex
+from features.errors import HistoryUnavailable, NoRelease, PrecedentError, Unavailable
 from features.history import History
 from features.intake import Intake
-from features.release import current_release_id, load_release
+from features.release import current_release_id
 from features.settings import Settings
 from features.snapshot import remove_other_snapshots
-from serving.assemble import Parts, build_parts
+from serving.alerts import Refusal, alerts, reason
+from serving.assemble import Parts
+from serving.beside import Loader, RetiredIndex, started
 from serving.logs import log
 from serving.metrics import Metrics
 from serving.suggester import Suggester
@@ -33,16 +34,7 @@ logger = logging.getLogger("precedent.follow")
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 _STOP_SECONDS = 10.0
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A promoted release that could not be taken, and why."""
-
-    release_id: str
-    message: str
+_BROKEN_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +47,31 @@ class _Loading:
 
 
 class Follower:
-    """Holds what answers now, and keeps it current between :meth:`start` and :meth:`stop`."""
+    """Holds what answers now, and keeps it current between :meth:`start` and :meth:`stop`.
 
-    def __init__(self, settings: Settings, history: History, intake: Intake, metrics: Metrics) -> None:
+    Parameters
+    ----------
+    history : History
+        What is followed.
+    reader : History
+        The same one, from which suggestions read what they can do without.
+    """
+
+    def __init__(self, settings: Settings, history: History, reader: History, intake: Intake, metrics: Metrics) -> None:
         self._settings = settings
         self._history = history
-        self._intake = intake
+        self._reader = reader
+        self._loader = Loader(settings, history, reader, intake)
         self._metrics = metrics
         self._live: Parts | None = None
-        self._retired: list[tuple[float, Parts]] = []
+        self._retired: list[RetiredIndex] = []
         self._loading: _Loading | None = None
         self._refusal: Refusal | None = None
         self._trouble: str | None = None
         self._history_change = 0
         self._n_failures = 0
         self._retry_at = 0.0
+        self._n_broken = 0  # times in a row that the index took in no changes, for a reason of its own
         self._n_erased = 0  # of what is served, how many erasures other indexes were rid of
         self._saving: Future[Path] | None = None
         self._snapshot_at = time.monotonic() + settings.service.snapshot_seconds
@@ -92,8 +94,8 @@ class Follower:
         if self._saving is not None and wait([self._saving], _STOP_SECONDS).not_done:
             log(logger, logging.WARNING, "stopped in the middle of writing the index")
             return
-        for _, parts in self._retired:
-            self._attempt("old index", partial(self._retire, parts))
+        for retired in self._retired:
+            self._attempt("old index", partial(self._retire, retired.index))
         if self._live is not None:
             self._attempt("snapshot", self._live.index.snapshot)
             self._live.close()
@@ -143,6 +145,7 @@ class Follower:
                 "history": self._history_change,
             },
             "trouble": self._trouble,
+            "alerts": alerts(live, refusal, self._trouble),
         }
 
     def _run(self) -> None:
@@ -165,23 +168,39 @@ class Follower:
         try:
             work()
         except Exception as error:
-            reason = _reason(error)
-            if reason != self._trouble:
-                logger.exception("following failed", extra={"fields": {"what": name, "reason": reason}})
-            self._trouble = reason
+            why = reason(error)
+            if why != self._trouble:
+                logger.exception("following failed", extra={"fields": {"what": name, "reason": why}})
+            self._trouble = why
             self._metrics.count_follow_failure()
             return False
         return True
 
     def _follow_history(self) -> None:
+        self._reader.last_change()  # tells soon whether the history answers
         if self._live is not None:
             index = self._live.index
-            index.replay(self._history)
+            self._replay(index)
             if index.n_erased != self._n_erased:
                 self._forget_elsewhere()
                 self._n_erased = index.n_erased
             self._live.follow_runbooks(self._history)
             self._history_change = self._history.last_change()
+
+    def _replay(self, index: CaseIndex) -> None:
+        try:
+            index.replay(self._history)
+        except HistoryUnavailable:
+            raise
+        except Exception:
+            self._n_broken += 1
+            raise
+        self._n_broken = 0
+
+    @property
+    def _is_index_lost(self) -> bool:
+        """Whether the index is not there, or takes in no changes any more: it is then loaded anew."""
+        return self._live is not None and (not self._live.has_index or self._n_broken >= _BROKEN_AFTER)
 
     def _snapshot_now_and_then(self) -> None:
         if self._saving is not None:
@@ -191,7 +210,7 @@ class Follower:
         elif self._live is not None and time.monotonic() >= self._snapshot_at:
             self._snapshot_at = time.monotonic() + self._settings.service.snapshot_seconds
             # Beside the following: a large index takes long, and what is stored meanwhile must be found at once.
-            self._saving = self._started("snapshot", self._live.index.snapshot)
+            self._saving = started("snapshot", self._live.index.snapshot, self._woken.set)
 
     def _follow_release(self) -> None:
         if self._loading is not None:
@@ -204,7 +223,8 @@ class Follower:
         except PrecedentError as error:
             self._refuse("CURRENT", error)
             return
-        if wanted is None or (self._live is not None and wanted == self._live.release_id):
+        is_served = self._live is not None and wanted == self._live.release_id
+        if wanted is None or (is_served and not self._is_index_lost):
             self._refusal = None  # the pointer went back to what is served
             return
         if self._refusal is not None and wanted != self._refusal.release_id:
@@ -213,34 +233,12 @@ class Follower:
             self._load(wanted)
 
     def _load(self, release_id: str) -> None:
-        encoder = self._live.encoder if self._live is not None else None
-
-        def load() -> Parts:
-            release = load_release(self._settings.releases_dir / release_id)
-            parts = build_parts(release, self._settings, self._history, self._intake, encoder=encoder)
-            # A large index takes long to load and to write to disk: what came meanwhile is taken in here, not where
-            # the index that answers would have to wait for it.
-            parts.index.replay(self._history)
-            _set_apart_from_garbage()
-            return parts
-
-        n_erased = self._live.index.n_erased if self._live is not None else 0
-        self._loading = _Loading(release_id, self._started("load-release", load), n_erased)
-
-    def _started(self, name: str, work: Callable[[], T]) -> Future[T]:
-        """Do something long on a thread of its own, and look round when it is done."""
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(work())
-            except Exception as error:  # noqa: BLE001  told by whoever waits for the result
-                future.set_exception(error)
-            self._woken.set()
-
-        # A daemon: a process that is told to end waits for it no longer than it wants to.
-        threading.Thread(target=run, name=name, daemon=True).start()
-        return future
+        live = self._live
+        encoder = live.encoder if live is not None else None
+        # Rather a part of the answer than none; but never less than what is served.
+        load = partial(self._loader.load, release_id, encoder, partial_ok=live is None)
+        n_erased = live.index.n_erased if live is not None else 0
+        self._loading = _Loading(release_id, started("load-release", load, self._woken.set), n_erased)
 
     def _finish(self, loading: _Loading) -> None:
         error = loading.parts.exception()
@@ -254,13 +252,16 @@ class Follower:
         parts.index.replay(self._history)
         old, self._live = self._live, parts
         self._refusal, self._n_failures, self._retry_at = None, 0, 0.0
+        self._n_broken = 0
+        if not parts.has_index:
+            self._try_later()
         # Other indexes were rid of what the old one saw erased; the first one cannot know what happened before it.
         self._n_erased = 0 if old is None else parts.index.n_erased
         self._metrics.set_release(loading.release_id, parts.created_at)
         log(logger, logging.INFO, "release served", release=loading.release_id)
         if old is not None:
-            # Suggestions under way may still read the old index: it is closed when they have had their time.
-            self._retired.append((time.monotonic() + self._settings.service.timeout_seconds, old))
+            # Suggestions under way may still read the old index: it is closed when the last of them has ended.
+            self._retired.append(RetiredIndex.of(old))
 
     def _forget_elsewhere(self) -> None:
         """Remove the snapshots of other encoders, which may hold what was erased."""
@@ -270,48 +271,37 @@ class Follower:
     def _close_retired(self) -> None:
         if self._saving is not None:
             return  # perhaps of an old index, which would have to be waited for
-        now = time.monotonic()
-        for at, parts in [each for each in self._retired if each[0] <= now]:
-            self._retired.remove((at, parts))
-            self._attempt("old index", partial(self._retire, parts))
+        for retired in [each for each in self._retired if not each.is_in_use]:
+            self._retired.remove(retired)
+            self._attempt("old index", partial(self._retire, retired.index))
 
-    def _retire(self, parts: Parts) -> None:
+    def _retire(self, index: CaseIndex) -> None:
         try:
             # An erasure that the new index took in first has the old snapshot go as well.
-            parts.index.replay(self._history)
-            if parts.index.has_erased_on_disk:
+            index.replay(self._history)
+            if index.has_erased_on_disk:
                 self._forget_elsewhere()
         finally:
-            parts.close()
+            index.close()
 
     def _refuse(self, release_id: str, error: BaseException) -> None:
-        reason = _reason(error)
+        why = reason(error)
         if self._refusal is None or self._refusal.release_id != release_id:
             fault = None if isinstance(error, PrecedentError) else error
-            logger.error("release refused", exc_info=fault, extra={"fields": {"release": release_id, "reason": reason}})
-        self._refusal = Refusal(release_id, reason)
-        # Refused now may be fine later: files come back, a database answers again.
+            logger.error("release refused", exc_info=fault, extra={"fields": {"release": release_id, "reason": why}})
+        self._refusal = Refusal(release_id, why)
+        self._try_later()
+
+    def _try_later(self) -> None:
+        """What fails now may be fine later: files come back, a database answers again."""
         self._retry_at = time.monotonic() + min(_FIRST_RETRY_SECONDS * 2**self._n_failures, _LONGEST_RETRY_SECONDS)
         self._n_failures += 1
 
     def _tell(self) -> None:
         self._metrics.is_ready.set(self.is_ready)
         self._metrics.release_refused.set(self._refusal is not None)
+        self._metrics.history_answers.set(self._reader.is_answering)
         self._metrics.history_change.set(self._history_change)
         if self._live is not None:
             self._metrics.index_tickets.set(len(self._live.index))
             self._metrics.index_change.set(self._live.index.watermark)
-
-
-def _set_apart_from_garbage() -> None:
-    """Have Python's collector pass over what is there now: a release and its index stay, and looking them through stops
-    every thread (0.16 to 0.19 s with the demo's 630 tickets, every ten seconds or so under load).
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-
-
-def _reason(error: BaseException) -> str:
-    """What may be shown of an error: our own messages hold no text of a ticket, others' may."""
-    return error.message if isinstance(error, PrecedentError) else type(error).__name__

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, exists, insert, select
+from sqlalchemy import Connection, exists, func, insert, select
 
 from features.audit_chain import ChainEnd, Event, Kind
 from features.audit_content import feedback_hash, new_salt, suggestion_hash
@@ -151,7 +151,8 @@ class Journal:
                     field="request_id",
                 )
             if not _is_kept(connection, entry, said):
-                row = {**said, "at": entry.at, "salt": new_salt()}
+                at = entry.at if entry.is_dated else _not_before_others(connection, entry)
+                row = {**said, "at": at, "salt": new_salt()}
                 payload = {"kind": entry.kind, "target": entry.target, "content": feedback_hash(row)}
                 # An agent may have said it long before it came.
                 entered_at = datetime.now(UTC) if entry.is_dated else entry.at
@@ -229,6 +230,16 @@ def _is_kept(connection: Connection, entry: FeedbackEntry, said: Mapping[str, An
     else:
         found = connection.execute(same.order_by(columns.at.desc(), columns.id.desc()).limit(1)).all()
     return any(row._mapping == said for row in found)
+
+
+def _not_before_others(connection: Connection, entry: FeedbackEntry) -> datetime:
+    """When feedback came; never before what was said of the same thing earlier, for a clock may have gone back."""
+    columns = journal_feedback.c
+    # The same case or runbook was perhaps suggested in several answers.
+    names = ("request_id", "target") if entry.ref_id is None else ("ref_id", "target")
+    same = [columns[name] == getattr(entry, name) for name in names]
+    latest: datetime | None = connection.scalar(select(func.max(columns.at)).where(*same))
+    return entry.at if latest is None else max(entry.at, latest)
 
 
 def _with_free_ids(connection: Connection, entries: Sequence[SuggestionEntry]) -> Iterator[SuggestionEntry]:

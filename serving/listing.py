@@ -10,6 +10,7 @@ from features.case_index import CaseIndex
 from features.ticket import Ticket
 from serving.collapse import CaseGroup, collapse, placed
 from serving.efficacy import Setbacks
+from serving.partial import HISTORY_UNAVAILABLE, Missing
 from serving.ranking import Ranker
 from serving.verdicts import NO_VERDICTS, VerdictReader, Verdicts
 
@@ -42,18 +43,22 @@ class Listing:
     ranker: Ranker
     verdicts: VerdictReader | None
 
-    def list(self, ticket: Ticket, ranked: Sequence[RankedCase], *, n_resolved: int) -> Listed:
+    def list(self, ticket: Ticket, ranked: Sequence[RankedCase], missing: Missing, *, n_resolved: int) -> Listed:
         """Join, leave out and place the cases of a ticket.
 
         Parameters
         ----------
         ranked : sequence of RankedCase
             What is relevant and may be seen, best first.
+        missing : Missing
+            Without the history, nothing is known to have been said to be no duplicate.
         n_resolved : int
             How many groups of resolved cases are wanted.
         """
         links = self.index.duplicates([case.row_id for case in ranked])
-        verdicts = self._read_verdicts(ticket, ranked, links.keys())
+        verdicts = missing.attempt(
+            HISTORY_UNAVAILABLE, lambda: self._read_verdicts(ticket, ranked, links.keys()), NO_VERDICTS
+        )
         resemblance = self.index.resemblance
         setbacks = Setbacks(ranked, self.ranker, resemblance, verdicts)
         resolved, open_cases = (

@@ -14,6 +14,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from features.errors import PrecedentError
+from serving.partial import PARTIAL_NOTES
 from serving.schemas import Action, SeverityAnswer, Suggestion, TargetAnswer
 from serving.stages import Part, Took
 
@@ -42,6 +43,7 @@ class Metrics:
         self._queue = Gauge(
             "precedent_queue_requests", "Requests that wait for a thread, by lane", ("lane",), registry=self._registry
         )
+        self._partial = self._counter("partial_answers", "Suggestions that did without a part, by its note", "note")
         self._batch = self._histogram("batch_tickets", "Tickets in a request to /v1/suggest/batch", _TICKETS)
         self._errors = self._counter("errors", "Errors answered, by code; each ticket of a batch counts", "code")
         self._answers = self._counter("answers", "Answers, by target and action", "target", "action")
@@ -56,6 +58,7 @@ class Metrics:
         self.in_flight = self._gauge("requests_in_flight", "Requests being answered")
         self.index_tickets = self._gauge("index_tickets", "Tickets in the case index")
         self.index_change = self._gauge("index_change", "Change number up to which the case index is current")
+        self.history_answers = self._gauge("history_answers", "1 when the history's database answers")
         self.history_change = self._gauge("history_change", "Highest change number of the history")
         self.is_ready = self._gauge("ready", "1 when suggestions can be answered")
         self.release_refused = self._gauge("release_refused", "1 when the promoted release was refused")
@@ -100,6 +103,8 @@ class Metrics:
         self._suggestions.labels(next((tier for tier in _TIERS if tier in tiers), "none")).inc()
         if suggestion.novel:
             self._novel.inc()
+        for note in PARTIAL_NOTES.intersection(suggestion.notes):
+            self._partial.labels(note).inc()
 
     def count_error(self, code: str) -> None:
         """Count an error that was answered."""

@@ -46,6 +46,11 @@ class NearCases:
                 break
         return cls(tuple(entries[row_ids.item(i)] for i in held), cosines[held])
 
+    @classmethod
+    def nobody(cls) -> NearCases:
+        """No case at all."""
+        return cls((), np.empty(0, dtype=np.float32))
+
     def neighbours(self, targets: Iterable[str]) -> Neighbours:
         """The cases as the models see them, with their labels of category, severity and further targets."""
         labels: dict[str, list[str | None]] = {

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from features.errors import HistoryUnavailable
 from features.history import History
+from features.history_engine import IMPATIENT, Patience
 from features.intake import Intake, open_intake
 from features.settings import Settings
 from serving.drafting import Drafter
@@ -24,6 +27,9 @@ from serving.tracing import Tracing
 
 # Keys, probes and figures: what requests wait for in their lanes must not hold these up.
 _ASIDE_THREADS = 2
+# A write that waits for a lock is given up while there is time to say so.
+_LOCK_SHARE = 0.8
+_LOCK_SECONDS = 10.0
 _JOURNAL_SECONDS = 1.0
 JOURNAL_UNAVAILABLE = "journal_unavailable"
 
@@ -35,20 +41,29 @@ T = TypeVar("T")
 
 
 class Runtime:
-    """History, intake, keys, journal and its keeper, follower, figures and threads of one process."""
+    """History, intake, keys, journal and its keeper, follower, figures and threads of one process.
 
-    def __init__(self, settings: Settings, history: History, intake: Intake) -> None:
+    Parameters
+    ----------
+    history : History
+        For what must be stored or followed.
+    reader : History
+        The same one, for what an answer can do without: it gives up soon.
+    """
+
+    def __init__(self, settings: Settings, history: History, reader: History, intake: Intake) -> None:
         self.settings = settings
         self.history = history
+        self.reader = reader
         self.intake = intake
         self.metrics = Metrics()
-        self.keys = KeyRing(history)
+        self.keys = KeyRing(reader)
         self.people = _people(settings, intake)
         self.journal = Journal(history, settings.system)
         self.keeper = Keeper(history, settings.journal)
         self.drafter = Drafter(settings.drafting, intake.mask)
         self.tracing = _tracing(settings, self.metrics)
-        self.follower = Follower(settings, history, intake, self.metrics)
+        self.follower = Follower(settings, history, reader, intake, self.metrics)
         service = settings.service
         # Who sends a batch or a write would rather wait than be turned away, as long as there is time.
         self.queues = {lane: WorkQueue(lane) for lane in (Lane.BATCH, Lane.WRITE)}
@@ -71,12 +86,13 @@ class Runtime:
         SettingsInvalid
             If a setting or the key of the pseudonyms is wrong.
         """
-        history = History.open(settings.history_url)
-        try:
-            return cls(settings, history, open_intake(settings))
-        except BaseException:
-            history.close()
-            raise
+        lock_seconds = min(_LOCK_SECONDS, _LOCK_SHARE * settings.service.timeout_seconds)
+        with ExitStack() as opened:
+            history = opened.enter_context(closing(History.open(settings.history_url, Patience(lock_seconds))))
+            reader = opened.enter_context(closing(History.open(settings.history_url, IMPATIENT)))
+            runtime = cls(settings, history, reader, open_intake(settings))
+            opened.pop_all()
+        return runtime
 
     def start(self) -> None:
         """Start the threads; a release is loaded meanwhile."""
@@ -95,6 +111,7 @@ class Runtime:
         self.keeper.stop()
         self.journal.stop()
         self.follower.stop()
+        self.reader.close()
         self.history.close()
         if self.tracing is not None:
             self.tracing.stop()
@@ -103,12 +120,25 @@ class Runtime:
         """Run what is short, and no request's own work, on a thread."""
         return await asyncio.wrap_future(self._aside.submit(work, *args, **kwargs))
 
+    def check_history(self) -> None:
+        """Have nobody wait in vain for what cannot be stored at the moment.
+
+        Raises
+        ------
+        HistoryUnavailable
+            If the history's database is known not to answer.
+        """
+        if not self.reader.is_answering:
+            raise HistoryUnavailable(
+                "The history does not answer, so nothing can be stored or erased at the moment; send this again later."
+            )
+
     async def keep(self, entry: SuggestionEntry) -> Suggestion:
         """Journal a suggestion before it is answered; one that cannot be kept says so in its notes."""
         kept = asyncio.wrap_future(self.journal.record(entry))
         # An error that comes when nobody waits any more is looked at, or asyncio would complain of it.
         kept.add_done_callback(lambda late: late.cancelled() or late.exception())
-        await asyncio.wait({kept}, timeout=_JOURNAL_SECONDS)
+        await asyncio.wait({kept}, timeout=_JOURNAL_SECONDS if self.reader.is_answering else 0)
         suggestion = entry.suggestion
         if kept.done() and kept.exception() is None:
             return suggestion.model_copy(update={"request_id": kept.result()})

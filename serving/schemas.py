@@ -305,7 +305,7 @@ class RunbookAnswer(_Answer):
 
 
 class Suggestion(_Answer):
-    """Answer of ``POST /v1/suggest``."""
+    """Answer of ``POST /v1/suggest``; ``notes`` names what it did without (``history_unavailable``, …)."""
 
     request_id: str
     release: str

@@ -16,27 +16,28 @@ from numpy.typing import NDArray
 from features.case_entries import CaseEntry
 from features.case_index import Candidate, CaseFilter, CaseIndex
 from features.encoder import Encoder
-from features.errors import EncoderMismatch, InvalidInput, InvalidTicket
+from features.errors import EncoderMismatch, InvalidInput, InvalidTicket, Unavailable
 from features.feature_space import Example
 from features.history import StoredCase
 from features.intake import Intake
 from features.intake_checks import checked_label
-from features.lexical import NO_TERMS, Hashes
+from features.lexical import NO_TERMS
 from features.runbook_index import RunbookIndex
 from features.runbook_query import RunbookQuery
 from features.text import model_text
-from features.ticket import Ticket
-from serving.advice_safety import destructive_commands
-from serving.collapse import CaseGroup
+from features.ticket import Case, Ticket
 from serving.explain import Surroundings, explained
+from serving.found_cases import FoundCases, related_open, similar_case
 from serving.listing import Listing
 from serving.near_cases import NearCases, may_see
+from serving.partial import HISTORY_UNAVAILABLE, INDEX_UNAVAILABLE, RUNBOOKS_UNAVAILABLE, Missing
 from serving.ranking import MAX_CANDIDATES, Pool, Ranker
-from serving.reasons import Asked, case_reasons
-from serving.resolutions import resolutions, shown
+from serving.reasons import Asked
+from serving.remembered import remembered
+from serving.resolutions import resolutions
 from serving.runbook_answers import runbook_answers
 from serving.runbook_map import RunbookMap
-from serving.schemas import RelatedOpen, SimilarCase, Suggestion
+from serving.schemas import RunbookAnswer, Suggestion
 from serving.stages import Part, timed
 from serving.triage import Prediction, Triage
 from serving.verdicts import VerdictReader
@@ -51,7 +52,12 @@ CaseReader = Callable[[Sequence[int]], Mapping[int, StoredCase]]
 class Query:
     """What a caller asks for.
 
-    ``access_groups`` are the groups that the caller may see; None sees everything.
+    Attributes
+    ----------
+    access_groups : frozenset of str or None
+        Groups that the caller may see; None sees everything.
+    partial_ok : bool
+        Whether a part that is not there (:mod:`serving.partial`) is left out and noted; else its error is raised.
     """
 
     ticket: Ticket
@@ -60,6 +66,7 @@ class Query:
     explain: bool = False
     access_groups: frozenset[str] | None = None
     request_id: str | None = None
+    partial_ok: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,11 @@ class RankedCase:
 class Suggester:
     """A release, the indexes and the way to read cases, as one object. Safe to call from several threads.
 
+    Parameters
+    ----------
+    runbooks : RunbookIndex or None
+        None where they could not be read.
+
     Raises
     ------
     EncoderMismatch
@@ -95,7 +107,7 @@ class Suggester:
         encoder: Encoder,
         intake: Intake,
         index: CaseIndex,
-        runbooks: RunbookIndex,
+        runbooks: RunbookIndex | None,
         read_cases: CaseReader,
         verdicts: VerdictReader | None = None,
         runbook_map: RunbookMap | None = None,
@@ -110,12 +122,34 @@ class Suggester:
         self.ranker = ranker
         self.encoder = encoder
         self.index = index
-        self.runbooks = runbooks
+        self._runbooks = runbooks
         self._intake = intake
         self._read_cases = read_cases
         self.runbook_map = runbook_map or RunbookMap()
         self._verdicts = verdicts
         self._listing = Listing(index, ranker, verdicts)
+
+    @property
+    def runbooks(self) -> RunbookIndex:
+        """The runbooks; they may be replaced while others are being looked for.
+
+        Raises
+        ------
+        Unavailable
+            If there are none because they could not be read.
+        """
+        if self._runbooks is None:
+            raise Unavailable("The runbooks could not be read; the log says why.")
+        return self._runbooks
+
+    @runbooks.setter
+    def runbooks(self, runbooks: RunbookIndex) -> None:
+        self._runbooks = runbooks
+
+    @property
+    def has_runbooks(self) -> bool:
+        """Whether runbooks can be looked for."""
+        return self._runbooks is not None
 
     def suggest(self, query: Query) -> Suggestion:
         """Answer one ticket.
@@ -127,7 +161,7 @@ class Suggester:
         InvalidInput
             If a filter does.
         HistoryUnavailable
-            If the cases to show cannot be read.
+            If the cases to show cannot be read, unless ``partial_ok``.
         """
         return self.answer(self.example(query.ticket, by_token=query.explain), query)
 
@@ -136,55 +170,88 @@ class Suggester:
         now = _created(example.ticket)
         wanted = self._as_stored(query.filter)
         visible = replace(wanted, exclude_ids=wanted.exclude_ids | _own_id(example.ticket))
-        permitted, n_hidden = self._permitted(example, visible, query.access_groups, now)
+        missing = Missing(is_allowed=query.partial_ok)
         with timed(Part.CLASSIFY):
-            near = self._near(example)
+            near = missing.attempt(INDEX_UNAVAILABLE, lambda: self._near(example), NearCases.nobody())
             prediction = self._predict(example, near)
         if query.explain:
             with timed(Part.EXPLAIN):
-                around = self._surroundings(example, near, query.access_groups)
-                prediction = explained(self.triage, example, prediction, around)
-        with timed(Part.RANK):
-            listed = self._listing.list(example.ticket, permitted, n_resolved=max(query.top_k, _VOTING_CASES))
-        with timed(Part.READ):
-            cases = self._read([group.shown.row_id for group in (*listed.resolved, *listed.open)], query.access_groups)
-        found = [group for group in listed.resolved if group.shown.row_id in cases]
+                prediction = missing.attempt(
+                    INDEX_UNAVAILABLE,
+                    lambda: self._explained(example, prediction, near, query.access_groups),
+                    prediction,
+                )
+        found = missing.attempt(
+            INDEX_UNAVAILABLE, lambda: self._find(example, query, visible, now, missing), FoundCases.nothing()
+        )
         with timed(Part.RUNBOOKS):
-            runbooks = runbook_answers(
-                self.runbooks,
-                self.runbook_map,
-                RunbookQuery.of(example.text, example.vector, self.encoder),
-                category=prediction.category,
-                product=example.ticket.product,
-                cases=[(group.best.relevance, cases[group.shown.row_id].case) for group in found],
-                refused=self._verdicts.refused_runbooks(example.ticket.id) if self._verdicts else frozenset(),
+            runbooks = missing.attempt(
+                RUNBOOKS_UNAVAILABLE, lambda: self._follow(example, prediction, found, missing), list[RunbookAnswer]()
             )
+        return Suggestion(
+            request_id=query.request_id or new_request_id(),
+            release=self.release_id,
+            index_watermark=self.index.watermark,
+            category=prediction.category,
+            severity=prediction.severity,
+            targets=prediction.targets,
+            similar_cases=found.similar,
+            related_open=found.open,
+            resolutions=resolutions(
+                (case for _, case in found.resolved[: query.top_k]), asking=example.ticket.customer
+            ),
+            runbooks=runbooks,
+            novel=prediction.novel,
+            hidden_count=found.n_hidden,
+            notes=missing.notes,
+        )
+
+    def _find(self, example: Example, query: Query, visible: CaseFilter, now: float, missing: Missing) -> FoundCases:
+        permitted, n_hidden = self._permitted(example, visible, query.access_groups, now)
+        with timed(Part.RANK):
+            listed = self._listing.list(example.ticket, permitted, missing, n_resolved=max(query.top_k, _VOTING_CASES))
+        wanted = [group.shown for group in (*listed.resolved, *listed.open)]
+        with timed(Part.READ):
+            cases = self._read(wanted, query.access_groups, missing)
+        found = [group for group in listed.resolved if group.shown.row_id in cases]
         with timed(Part.ASSEMBLE):
             # A shared form is no reason.
             terms = self.index.terms([group.shown.row_id for group in found[: query.top_k]])
             asked = Asked.of(replace(example, text=self.index.without_boilerplate(example.text)), now=now)
-            return Suggestion(
-                request_id=query.request_id or new_request_id(),
-                release=self.release_id,
-                index_watermark=self.index.watermark,
-                category=prediction.category,
-                severity=prediction.severity,
-                targets=prediction.targets,
-                similar_cases=[
-                    self._similar_case(
-                        asked, group, cases, listed.setbacks.notes(group.shown), terms.get(group.shown.row_id, NO_TERMS)
+            return FoundCases(
+                similar=[
+                    similar_case(
+                        asked,
+                        group,
+                        cases[group.shown.row_id],
+                        tier=self.ranker.tier(group.best.relevance) or "possible",
+                        notes=listed.setbacks.notes(group.shown),
+                        terms=terms.get(group.shown.row_id, NO_TERMS),
                     )
                     for group in found[: query.top_k]
                 ],
-                related_open=[_related_open(group, cases) for group in listed.open if group.shown.row_id in cases],
-                resolutions=resolutions(
-                    (cases[group.shown.row_id].case for group in found[: query.top_k]), asking=example.ticket.customer
-                ),
-                runbooks=runbooks,
-                novel=prediction.novel,
-                hidden_count=n_hidden,
-                notes=[],
+                open=[related_open(group, cases[row]) for group in listed.open if (row := group.shown.row_id) in cases],
+                resolved=[(group.best.relevance, cases[group.shown.row_id]) for group in found],
+                n_hidden=n_hidden,
             )
+
+    def _follow(
+        self, example: Example, prediction: Prediction, found: FoundCases, missing: Missing
+    ) -> list[RunbookAnswer]:
+        verdicts, ticket = self._verdicts, example.ticket
+        return runbook_answers(
+            self.runbooks,
+            self.runbook_map,
+            RunbookQuery.of(example.text, example.vector, self.encoder),
+            category=prediction.category,
+            product=ticket.product,
+            cases=found.resolved,
+            refused=missing.attempt(
+                HISTORY_UNAVAILABLE,
+                lambda: verdicts.refused_runbooks(ticket.id) if verdicts else frozenset(),
+                frozenset[str](),
+            ),
+        )
 
     def example(self, ticket: Ticket, *, by_token: bool = False) -> Example:
         """Mask a ticket, bound it, and embed its model text; ``by_token`` for reasons, where the encoder can tell."""
@@ -209,14 +276,17 @@ class Suggester:
     def _near(self, example: Example) -> NearCases:
         return NearCases.of(self.index, example.vector, CaseFilter(exclude_ids=_own_id(example.ticket)))
 
-    def _surroundings(self, example: Example, near: NearCases, groups: frozenset[str] | None) -> Surroundings:
+    def _explained(
+        self, example: Example, prediction: Prediction, near: NearCases, groups: frozenset[str] | None
+    ) -> Prediction:
         nobody = Ticket(id=example.ticket.id)
-        return Surroundings(
+        around = Surroundings(
             near=near,
             groups=groups,
             nobodys_record=self.index.record(nobody, at=_created(example.ticket)),
             retell=lambda ticket: self.predict(self._embedded(ticket, example.record)),
         )
+        return explained(self.triage, example, prediction, around)
 
     def _as_stored(self, where: CaseFilter) -> CaseFilter:
         """A filter with its labels as cases have them: evened out, and a name that had to be masked as a pseudonym."""
@@ -252,10 +322,19 @@ class Suggester:
         # Ranked by itself, so that what is hidden neither takes a place nor moves what may be seen.
         return self._shown(example, replace(visible, access_groups=groups), now), n_hidden
 
-    def _read(self, row_ids: Sequence[int], groups: frozenset[str] | None) -> Mapping[int, StoredCase]:
-        """Read cases from the history. The index may be a moment behind it: the group that a case has now counts."""
-        read = self._read_cases(row_ids)
-        return {row: each for row, each in read.items() if may_see(each.case.ticket.access_group, groups)}
+    def _read(
+        self, ranked: Sequence[RankedCase], groups: frozenset[str] | None, missing: Missing
+    ) -> Mapping[int, Case]:
+        """Read cases from the history. The index may be a moment behind it: the group that a case has now counts.
+
+        Where the history does not answer, the cases are as the index has them, their groups too.
+        """
+        cases = missing.attempt(
+            HISTORY_UNAVAILABLE,
+            lambda: {row: stored.case for row, stored in self._read_cases([each.row_id for each in ranked]).items()},
+            {each.row_id: remembered(each.entry) for each in ranked},
+        )
+        return {row: case for row, case in cases.items() if may_see(case.ticket.access_group, groups)}
 
     def _shown(self, example: Example, visible: CaseFilter, now: float) -> list[RankedCase]:
         return [case for case in self.rank(example, visible, now=now) if self.ranker.tier(case.relevance)]
@@ -272,28 +351,6 @@ class Suggester:
             candidates, entries = pool.candidates, pool.entries
             return [RankedCase(candidates[i], entries[i], float(scores[i]), float(relevance[i])) for i in order]
 
-    def _similar_case(
-        self, asked: Asked, group: CaseGroup, cases: Mapping[int, StoredCase], notes: Sequence[str], terms: Hashes
-    ) -> SimilarCase:
-        case = cases[group.shown.row_id].case
-        resolution = case.outcome.resolution
-        if resolution is not None:
-            resolution = shown(resolution, case, asked.ticket.customer)
-        return SimilarCase(
-            id=case.id,
-            subject=case.ticket.subject,
-            url=case.outcome.url,
-            relevance=round(group.best.relevance, 4),
-            tier=self.ranker.tier(group.best.relevance) or "possible",
-            resolved_at=case.outcome.resolved_at,
-            category=case.outcome.category,
-            resolution=resolution,
-            outcome=case.outcome.outcome,
-            duplicates=group.duplicates,
-            why=[*case_reasons(asked, case.ticket, group.shown.candidate, terms), *notes],
-            warnings=destructive_commands(resolution or ""),
-        )
-
 
 def new_request_id() -> str:
     """A request id: time-ordered enough to read a journal by, unguessable enough to be no counter."""
@@ -306,15 +363,3 @@ def _created(ticket: Ticket) -> float:
 
 def _own_id(ticket: Ticket) -> frozenset[str]:
     return frozenset({ticket.id}) if ticket.id is not None else frozenset()
-
-
-def _related_open(group: CaseGroup, cases: Mapping[int, StoredCase]) -> RelatedOpen:
-    case = cases[group.shown.row_id].case
-    return RelatedOpen(
-        id=case.id,
-        subject=case.ticket.subject,
-        url=case.outcome.url,
-        relevance=round(group.best.relevance, 4),
-        created_at=case.ticket.created_at,
-        duplicates=group.duplicates,
-    )

@@ -26,8 +26,6 @@ logger = logging.getLogger("precedent.supervise")
 _TICK_SECONDS = 0.05
 _PROBE_SECONDS = 0.1
 _GRACE_SECONDS = 5.0
-# A worker that lived this long died of something new: it is replaced at once.
-_SETTLED_SECONDS = 30.0
 _LONGEST_BACKOFF_SECONDS = 30.0
 _BACKLOG = 2048
 
@@ -124,7 +122,6 @@ class _Supervisor:
         return subprocess.Popen(command, pass_fds=descriptors, start_new_session=True)  # noqa: S603
 
     def _watch(self, worker: subprocess.Popen[bytes]) -> None:
-        started = time.monotonic()
         is_ready = False
         try:
             while worker.poll() is None and not self._is_stopping:
@@ -135,7 +132,7 @@ class _Supervisor:
             if worker.poll() is None:
                 self._stop(worker)
         if not self._is_stopping:
-            self._bury(worker, lived=time.monotonic() - started)
+            self._bury(worker, was_ready=is_ready)
 
     def _tell_ready(self) -> None:
         if not self._was_ready:
@@ -150,13 +147,14 @@ class _Supervisor:
             worker.kill()
             worker.wait()
 
-    def _bury(self, worker: subprocess.Popen[bytes], *, lived: float) -> None:
+    def _bury(self, worker: subprocess.Popen[bytes], *, was_ready: bool) -> None:
         if not self._was_ready and self._n_deaths == 0 and worker.returncode > 0:
             raise Unavailable(
                 f"The service's worker ended with code {worker.returncode} before it was ready; the lines above say "
                 "why, and `precedent doctor` what to mend."
             )
-        self._n_deaths = 1 if lived > _SETTLED_SECONDS else self._n_deaths + 1
+        # One that answered is replaced at once, however often: that does some good, and its start takes seconds anyway.
+        self._n_deaths = 1 if was_ready else self._n_deaths + 1
         pause = 0.0 if self._n_deaths == 1 else min(0.5 * 2 ** (self._n_deaths - 2), _LONGEST_BACKOFF_SECONDS)
         log(logger, logging.ERROR, "worker ended", code=worker.returncode, next_in_seconds=pause)
         until = time.monotonic() + pause

@@ -123,6 +123,7 @@ def to_query(
         explain=request.explain,
         access_groups=access_groups,
         request_id=request_id,
+        partial_ok=True,
     )
 
 

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, insert, select, text, update
 
-from features import history_engine
 from features.errors import HistoryUnavailable, KeyReused, UnknownCase
 from features.history import History
+from features.history_engine import IMPATIENT, PATIENT, Database, Patience
 from features.history_rows import content_hash, digests
 from features.idempotency import KEPT, Once
 from features.runbooks import Runbook, RunbookSection
@@ -428,7 +428,7 @@ def test_a_reader_never_waits_for_a_writer(history: History) -> None:
         started = time.monotonic()
         stored = history.case("T-1")
         assert history.last_change() == 1
-        assert time.monotonic() - started < history_engine.LOCK_SECONDS / 2
+        assert time.monotonic() - started < PATIENT.wait_seconds / 2
     assert stored is not None
     assert stored.case.ticket.subject == "Subject 1"
 
@@ -441,9 +441,8 @@ def test_a_reader_sees_one_state(history: History) -> None:
         assert connection.execute(select(tickets.c.subject)).scalar_one() == before
 
 
-def test_a_writer_that_waits_too_long_says_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_engine, "LOCK_SECONDS", 1)
-    history = History.open(url)
+def test_a_writer_that_waits_too_long_says_so(url: str) -> None:
+    history = History.open(url, Patience(wait_seconds=1.0))
     history.upsert([a_case(1)], masking_rules="1")
     with history.writing() as connection:
         connection.execute(text("UPDATE change_counter SET value = value"))
@@ -451,6 +450,14 @@ def test_a_writer_that_waits_too_long_says_so(url: str, monkeypatch: pytest.Monk
             history.upsert([a_case(2)], masking_rules="1")
     assert history.upsert([a_case(2)], masking_rules="1").inserted == 1
     history.close()
+
+
+def test_the_impatient_read_what_the_patient_wrote(url: str, history: History) -> None:
+    history.upsert([a_case(1)], masking_rules="1")
+    reader = History.open(url, IMPATIENT)
+    assert reader.last_change() == 1
+    assert reader.is_answering
+    reader.close()
 
 
 def test_messages_of_errors_hold_no_text_of_tickets(history: History) -> None:
@@ -763,7 +770,7 @@ def test_the_migrations_make_the_tables_of_the_schema(history: History) -> None:
 def test_a_history_of_the_first_schema_is_brought_to_this_one_with_all_it_holds(url: str) -> None:
     config = Config()
     config.set_main_option("script_location", "features:migrations")
-    database = history_engine.Database(url)
+    database = Database(url)
     with database.writing() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")

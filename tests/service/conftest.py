@@ -92,8 +92,11 @@ def small_history() -> list[Case]:
     return cases
 
 
-def make_release(settings: Settings, release_id: str, *, dimension: int = 64) -> Path:
-    """A release of nearest-centroid weights, learned from the workspace's own history."""
+def make_release(settings: Settings, release_id: str, *, dimension: int = 64, suffix: str = "") -> Path:
+    """A release of nearest-centroid weights, learned from the workspace's own history.
+
+    ``suffix`` ends the names of its categories, so that its answers can be told from another's.
+    """
     encoder = HashingEncoder(dimension)
     with closing(History.open(settings.history_url)) as history:
         cases = [stored.case for stored in history.iter_cases()]
@@ -124,7 +127,7 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64) ->
             ),
             "category.json": {
                 "name": "category",
-                "classes": list(PROBLEMS),
+                "classes": [f"{name}{suffix}" for name in PROBLEMS],
                 "vote": {"temperature": 0.1, "weight": 0.3},
                 "thresholds": thresholds,
                 "class_thresholds": {},

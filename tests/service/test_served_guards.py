@@ -282,7 +282,7 @@ def test_a_suggestion_is_answered_though_the_journal_cannot_be_written(narrow):
     narrow.eventually(lambda: narrow.suggest("And again").json()["notes"] == [], 5.0)
 
 
-def test_what_takes_too_long_is_given_up_and_what_comes_meanwhile_is_turned_away(narrow):
+def test_a_write_that_waits_for_a_lock_is_given_up_and_what_comes_meanwhile_is_turned_away(narrow):
     answers = []
     with narrow.database() as database:
         database.execute("BEGIN IMMEDIATE")
@@ -300,9 +300,9 @@ def test_what_takes_too_long_is_given_up_and_what_comes_meanwhile_is_turned_away
     assert turned_away.status_code == 503
     assert turned_away.json()["error"]["code"] == "overloaded"
     assert turned_away.headers["retry-after"] == "1"
-    assert answers[0].status_code == 504
-    assert answers[0].json()["error"]["code"] == "deadline_exceeded"
-    assert "4 s" in answers[0].json()["error"]["message"]
+    assert answers[0].status_code == 503
+    assert answers[0].json()["error"]["code"] == "history_unavailable"
+    assert "locked" in answers[0].json()["error"]["message"]
     assert narrow.suggest("room again").status_code == 200
 
 

@@ -82,12 +82,12 @@ def follower(workspace, kit):
     from serving.metrics import Metrics
 
     with closing(History.open(workspace.history_url)) as history:
-        follower = Follower(workspace, history, open_intake(workspace), Metrics())
+        follower = Follower(workspace, history, history, open_intake(workspace), Metrics())
         take_over(follower)
         yield follower
         follower._live.close()
-        for _, parts in follower._retired:
-            parts.close()
+        for retired in follower._retired:
+            retired.index.close()
 
 
 def take_over(follower, meanwhile=lambda: None) -> None:
@@ -128,7 +128,6 @@ def test_an_index_of_the_encoder_before_stays_for_a_rollback_unless_it_holds_wha
     point_current(workspace.releases_dir, "r2")
     take_over(follower, lambda: follower._history.erase("T-3") if erased == "meanwhile" else None)
     follower._follow_history()
-    follower._retired = [(0.0, parts) for _, parts in follower._retired]
     follower._close_retired()
     kept = {path.parent.name for path in workspace.index_dir.glob("*/snapshot-*")}
     assert kept == {HashingEncoder(96).fingerprint} | ({before.parent.name} if erased == "never" else set())
@@ -164,7 +163,7 @@ def test_an_index_of_another_encoder_is_refused_by_the_suggester(workspace, foll
             triage=suggester.triage,
             ranker=suggester.ranker,
             encoder=suggester.encoder,
-            intake=follower._intake,
+            intake=follower._loader.intake,
             index=other,
             runbooks=suggester.runbooks,
             read_cases=follower._history.cases,

@@ -4,12 +4,17 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from features.errors import HistoryUnavailable, SettingsInvalid
 from features.history import History
+from features.history_engine import IMPATIENT
 from features.ticket import Case, Ticket
 
 
@@ -119,3 +124,79 @@ def test_a_half_made_history_is_made_whole(tmp_path: Path) -> None:
     history = History.open(f"sqlite:///{path}")
     assert history.count().tickets == 0
     history.close()
+
+
+# --- a history that goes away ---
+
+
+@pytest.mark.parametrize("how", ["moved", "removed", "replaced"])
+def test_nothing_is_stored_into_a_file_that_is_not_there_any_more(tmp_path: Path, how: str) -> None:
+    """SQLite itself goes on with the file that it opened, and says that it stored what nobody will find."""
+    path, away = tmp_path / "history.db", tmp_path / "away.db"
+    with closing(History.open(f"sqlite:///{path}")) as history:
+        history.upsert([Case(ticket=Ticket(id="1"))], masking_rules="1")
+        path.rename(away)
+        if how == "removed":
+            away.unlink()
+        elif how == "replaced":
+            History.open(f"sqlite:///{path}").close()
+        for ask in (history.last_change, lambda: history.upsert([Case(ticket=Ticket(id="2"))], masking_rules="1")):
+            with pytest.raises(HistoryUnavailable, match=r"history\.db was moved, removed or replaced .*: put it back"):
+                ask()
+        assert path.exists() is (how == "replaced"), "no empty history is made in its place"
+        if how == "moved":
+            away.rename(path)
+            assert history.upsert([Case(ticket=Ticket(id="2"))], masking_rules="1").inserted == 1
+            assert history.count().tickets == 2
+
+
+def test_a_write_during_which_the_file_goes_is_not_said_to_be_stored(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    with closing(History.open(f"sqlite:///{path}")) as history:
+
+        def write() -> None:
+            with history.writing() as connection:
+                connection.exec_driver_sql("UPDATE change_counter SET value = value")
+                path.rename(tmp_path / "away.db")
+
+        with pytest.raises(HistoryUnavailable, match="was moved"):
+            write()
+        (tmp_path / "away.db").rename(path)
+        assert history.last_change() == 0
+
+
+@contextmanager
+def locked_by_another_process(path: Path) -> Iterator[None]:
+    """Not even readers get in."""
+    code = (
+        f"import sqlite3; c = sqlite3.connect({str(path)!r}, isolation_level=None, timeout=10); "
+        "c.execute('PRAGMA locking_mode = EXCLUSIVE'); c.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); "
+        "input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"locked\n"
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def test_the_impatient_ask_a_locked_history_once_and_then_go_without(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    History.open(f"sqlite:///{path}").close()  # the last one to close removes the log, and with it every lock
+    with closing(History.open(f"sqlite:///{path}", IMPATIENT)) as history:
+        history.engine.dispose()
+        asked = []
+        event.listen(history.engine, "do_connect", lambda *_: asked.append(True))
+        with locked_by_another_process(path):
+            with pytest.raises(HistoryUnavailable, match="locked"):
+                history.last_change()
+            assert not history.is_answering
+            n_asked = len(asked)
+            with pytest.raises(HistoryUnavailable, match="locked"):
+                history.last_change()
+            assert len(asked) == n_asked
+        time.sleep(IMPATIENT.rest_seconds)
+        assert history.last_change() == 0
+        assert history.is_answering

@@ -164,16 +164,11 @@ def test_a_full_queue_fails_at_once(history: History):
         journal.record(given).result(0)
 
 
-def test_a_database_that_is_gone_fails_the_suggestion_and_not_the_journal(
-    history: History, journal: Journal, tmp_path: Path
-):
-    history.close()
+def test_a_database_that_is_gone_fails_the_suggestion_and_not_the_journal(journal: Journal, tmp_path: Path):
     database = tmp_path / "history.db"
     database.rename(tmp_path / "away.db")
-    database.mkdir()
-    with pytest.raises(HistoryUnavailable, match="does not answer"):
+    with pytest.raises(HistoryUnavailable, match="was moved"):
         journal.record(entry(suggestion())).result(5)
-    database.rmdir()
     (tmp_path / "away.db").rename(database)
     assert journal.record(entry(suggestion())).result(5) == "r-1"
 
@@ -264,3 +259,15 @@ def test_cases_that_agents_accepted_or_called_wrong_are_pairs_of_rows(history: H
     assert case_feedback(history, "accepted") == [(rows["T-0"], rows["T-1"])]
     assert case_feedback(history, "wrong") == [(rows["T-0"], rows["T-2"])]
     assert link_verdicts(history) == ([(rows["T-0"], rows["T-1"])], [(rows["T-0"], rows["T-2"])])
+
+
+def test_what_comes_last_counts_though_the_clock_went_back(history: History, journal: Journal):
+    for request_id in ("r-1", "r-2"):
+        journal.record(entry(suggestion(request_id), Ticket(id="T-0", subject="Cannot log in"))).result(timeout=10)
+    reader = VerdictReader(history, "default")
+    said = [("r-1", "runbook", "accepted", NOW), ("r-2", "runbook", "wrong", NOW - timedelta(hours=1))]
+    for request_id, target, kind, at in said:
+        journal.add_feedback(replace(feedback(kind=kind), request_id=request_id, target=target, ref_id="sso", at=at))
+    assert reader.refused_runbooks("T-0") == {"sso"}
+    at = [row.at for row in rows(history, journal_feedback)]
+    assert at == [NOW, NOW]
