@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.case_entries import CaseEntry
-from features.case_index import Candidate, CaseFilter, CaseIndex
+from features.case_index import Candidate, CaseFilter, CaseIndex, Nearest
 from features.encoder import Encoder
 from features.errors import EncoderMismatch, InvalidInput, InvalidTicket
 from features.feature_space import Example
@@ -31,7 +31,7 @@ from serving.collapse import CaseGroup
 from serving.explain import Surroundings, explained
 from serving.listing import Listing
 from serving.near_cases import NearCases, may_see
-from serving.ranking import MAX_CANDIDATES, Pool, Ranker
+from serving.ranking import Pool, Ranker
 from serving.reasons import Asked, case_reasons
 from serving.resolutions import resolutions, shown
 from serving.runbook_answers import runbook_answers
@@ -114,7 +114,6 @@ class Suggester:
         self._intake = intake
         self._read_cases = read_cases
         self.runbook_map = runbook_map or RunbookMap()
-        self._verdicts = verdicts
         self._listing = Listing(index, ranker, verdicts)
 
     def suggest(self, query: Query) -> Suggestion:
@@ -136,9 +135,10 @@ class Suggester:
         now = _created(example.ticket)
         wanted = self._as_stored(query.filter)
         visible = replace(wanted, exclude_ids=wanted.exclude_ids | _own_id(example.ticket))
-        permitted, n_hidden = self._permitted(example, visible, query.access_groups, now)
-        with timed(Part.CLASSIFY):
+        with timed(Part.RETRIEVE):
             near = self._near(example)
+        permitted, n_hidden = self._permitted(example, visible, query.access_groups, near.nearest, now)
+        with timed(Part.CLASSIFY):
             prediction = self._predict(example, near)
         if query.explain:
             with timed(Part.EXPLAIN):
@@ -157,7 +157,7 @@ class Suggester:
                 category=prediction.category,
                 product=example.ticket.product,
                 cases=[(group.best.relevance, cases[group.shown.row_id].case) for group in found],
-                refused=self._verdicts.refused_runbooks(example.ticket.id) if self._verdicts else frozenset(),
+                refused=listed.verdicts.refused_runbooks,
             )
         with timed(Part.ASSEMBLE):
             # A shared form is no reason.
@@ -242,35 +242,42 @@ class Suggester:
         )
 
     def _permitted(
-        self, example: Example, visible: CaseFilter, groups: frozenset[str] | None, now: float
+        self, example: Example, visible: CaseFilter, groups: frozenset[str] | None, nearest: Nearest | None, now: float
     ) -> tuple[list[RankedCase], int]:
         """What is relevant and may be seen, and how many relevant cases may not."""
-        shown = self._shown(example, visible, now)
+        shown = self._shown(example, visible, nearest, now)
         if groups is None:
             return shown, 0
         n_hidden = sum(not may_see(case.entry.access_group, groups) for case in shown)
         # Ranked by itself, so that what is hidden neither takes a place nor moves what may be seen.
-        return self._shown(example, replace(visible, access_groups=groups), now), n_hidden
+        return self._shown(example, replace(visible, access_groups=groups), nearest, now), n_hidden
 
     def _read(self, row_ids: Sequence[int], groups: frozenset[str] | None) -> Mapping[int, StoredCase]:
         """Read cases from the history. The index may be a moment behind it: the group that a case has now counts."""
         read = self._read_cases(row_ids)
         return {row: each for row, each in read.items() if may_see(each.case.ticket.access_group, groups)}
 
-    def _shown(self, example: Example, visible: CaseFilter, now: float) -> list[RankedCase]:
-        return [case for case in self.rank(example, visible, now=now) if self.ranker.tier(case.relevance)]
-
-    def rank(
-        self, example: Example, visible: CaseFilter, *, now: float, limit: int = MAX_CANDIDATES
-    ) -> list[RankedCase]:
-        """Candidates of an example, best first; ties by the newer row."""
+    def _shown(self, example: Example, visible: CaseFilter, nearest: Nearest | None, now: float) -> list[RankedCase]:
         with timed(Part.RETRIEVE):
-            pool = Pool.of(self.index, example, visible, now=now, limit=limit)
+            pool = Pool.of(self.index, example, visible, now=now, nearest=nearest)
         with timed(Part.RANK):
-            scores, relevance = self.ranker.score(pool.matrix), self.ranker.relevance(pool.matrix)
-            order = sorted(range(len(pool.candidates)), key=lambda i: (-scores[i], -pool.candidates[i].row_id))
-            candidates, entries = pool.candidates, pool.entries
-            return [RankedCase(candidates[i], entries[i], float(scores[i]), float(relevance[i])) for i in order]
+            return self._ranked(pool, self.ranker.tier)
+
+    def rank(self, example: Example, visible: CaseFilter, *, now: float) -> list[RankedCase]:
+        """Candidates of an example, best first; ties by the newer row."""
+        return self._ranked(Pool.of(self.index, example, visible, now=now), lambda _: True)
+
+    def _ranked(self, pool: Pool, is_wanted: Callable[[float], object]) -> list[RankedCase]:
+        """Candidates whose relevance is wanted, best first."""
+        scores, relevance = self.ranker.score(pool.matrix), self.ranker.relevance(pool.matrix)
+        rows = np.array([candidate.row_id for candidate in pool.candidates], dtype=np.int64)
+        wanted = [i for i in np.lexsort((-rows, -scores)).tolist() if is_wanted(relevance.item(i))]
+        entries = {entry.row_id: entry for entry in self.index.entries(rows[wanted].tolist())}
+        return [
+            RankedCase(pool.candidates[i], entries[row], scores.item(i), relevance.item(i))
+            for i, row in zip(wanted, rows[wanted].tolist(), strict=True)
+            if row in entries  # and not erased meanwhile
+        ]
 
     def _similar_case(
         self, asked: Asked, group: CaseGroup, cases: Mapping[int, StoredCase], notes: Sequence[str], terms: Hashes
