@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,7 @@ _COLUMNS: Mapping[str, type[np.generic]] = {
 
 
 class CaseEntry(NamedTuple):
-    """A case as the index knows it. Every ticket needs 200, and tuples are made several times as fast as dataclasses.
+    """A case as the index knows it. Tuples are made several times as fast as dataclasses.
 
     Attributes
     ----------
@@ -81,6 +81,19 @@ class CaseEntry(NamedTuple):
     duplicate_of: tuple[int, ...]
     subject_length: int
     text_length: int
+
+
+class CaseBasics(NamedTuple):
+    """What ranking asks of each of 200 cases; fields as those of :class:`CaseEntry`."""
+
+    row_id: int
+    created_at: float
+    product: str | None
+    customer: str | None
+    text_length: int
+
+
+Facts = TypeVar("Facts", CaseEntry, CaseBasics)
 
 
 @dataclass(eq=False)
@@ -258,8 +271,16 @@ class CaseEntries:
 
     def entries(self, row_ids: Sequence[int]) -> list[CaseEntry]:
         """Several cases, in the order of their rows; rows that are not held are left out."""
-        slots = [slot for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
-        return list(map(CaseEntry, *(self._facts(name, slots) for name in CaseEntry._fields)))
+        return self._read(CaseEntry, row_ids)
+
+    def basics(self, row_ids: Sequence[int]) -> list[CaseBasics]:
+        """The same with less of each, in less time."""
+        return self._read(CaseBasics, row_ids)
+
+    def _read(self, facts: type[Facts], row_ids: Sequence[int]) -> list[Facts]:
+        held = [slot for row in row_ids if (slot := self._slot_of.get(row, -1)) >= 0]
+        slots = np.array(held, dtype=np.int64)
+        return list(map(facts, *(self._facts(name, held, slots) for name in facts._fields)))
 
     def duplicates(self, row_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
         """Rows that cases were linked to as duplicates, those that these were linked to, and so on; by row."""
@@ -279,7 +300,8 @@ class CaseEntries:
         ndarray of float64, shape (len(RECORD_NAMES),)
         """
         slots = self.slots(own)
-        return self._record.features(who, at=at, without=list(self._counted(slots[slots >= 0]).each()))
+        slots = slots[slots >= 0]
+        return self._record.features(who, at=at, without=list(self._counted(slots).each()) if len(slots) else ())
 
     def take(self, slots: Slots) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Copy slots, in their order, as the columns and the strings that :meth:`from_parts` takes.
@@ -317,14 +339,14 @@ class CaseEntries:
         entries._record = entries._counted(np.arange(len(rows))).record()
         return entries
 
-    def _facts(self, name: str, slots: list[int]) -> list[Any]:
-        """One attribute of the entries of slots."""
+    def _facts(self, name: str, held: list[int], slots: Slots) -> list[Any]:
+        """One attribute of the entries of slots, which are given as numbers and as an array."""
         if name == "id":
-            return [self._ids[slot] for slot in slots]
+            return [self._ids[slot] for slot in held]
         if name == "targets":
-            return [self._targets.get(slot, _NO_TARGETS) for slot in slots]
+            return [self._targets.get(slot, _NO_TARGETS) for slot in held]
         if name == "duplicate_of":
-            return [self._rows_of_duplicates(slot) for slot in slots]
+            return [self._rows_of_duplicates(slot) for slot in held]
         if name in _LABELS:
             return self._labels(name, slots)
         found: list[Any] = self._columns[name.removesuffix("_at")].values[slots].tolist()
@@ -334,7 +356,7 @@ class CaseEntries:
             return [None if code == _NOTHING else SEVERITIES[code] for code in found]
         return [_OUTCOMES[code] for code in found] if name == "outcome" else found
 
-    def _labels(self, name: str, slots: Sequence[int] | Slots) -> list[Any]:
+    def _labels(self, name: str, slots: Slots) -> list[Any]:
         labels = self._names.labels
         return [None if code == _NOTHING else labels[code] for code in self._columns[name].values[slots].tolist()]
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from features.case_entries import CaseEntry
+from features.case_entries import CaseBasics, CaseEntry
 from features.case_filter import CaseFilter
-from features.case_search import Candidate, CaseQuery, Scope, find_candidates
+from features.case_search import POOL, Candidate, CaseQuery, Nearest, Scope, find_candidates
 from features.dense import DenseLimits, Ids, Vectors
 from features.dense_kinds import has_right_kind, is_worn
 from features.encoder import Encoder
@@ -38,7 +38,18 @@ from features.vectors import embed_cases
 if TYPE_CHECKING:
     from features.history import Change, History
 
-__all__ = ["Candidate", "CaseEntry", "CaseFilter", "CaseIndex", "CaseQuery", "DenseLimits", "IndexReport", "IndexStats"]
+__all__ = [
+    "POOL",
+    "Candidate",
+    "CaseEntry",
+    "CaseFilter",
+    "CaseIndex",
+    "CaseQuery",
+    "DenseLimits",
+    "IndexReport",
+    "IndexStats",
+    "Nearest",
+]
 
 _LIMITS = DenseLimits()
 _CHECKED_AFTER = 10_000  # changes, while an index is built
@@ -219,13 +230,17 @@ class CaseIndex:
         """Replay a history that may be long, as :meth:`replay` does; not for one that is followed.
 
         Vectors that outgrow their kind of index on the way get another one at once, and not with the next snapshot: as
-        they are all in memory until then, millions would not fit.
+        they are all in memory until then, millions would not fit. As long as they are few enough to be compared one by
+        one, what was taken in page by page is in the end put together: searching one segment of the inverted index
+        takes half the time of searching nine, and for a moment there is room for a copy.
         """
         n_done = 0
         while n_new := self.replay(history, progress, at_most=_CHECKED_AFTER):
             n_done += n_new
             if not has_right_kind(self._parts.dense, self._limits):
                 self.compact()
+        if n_done >= _CHECKED_AFTER and self._parts.dense.kind == "exact":
+            self.compact()
         return n_done
 
     def replay(
@@ -306,6 +321,11 @@ class CaseIndex:
         """Several cases at a time, in the order of their rows; rows that are not held are left out."""
         with self._lock.read():
             return self._parts.entries.entries(row_ids)
+
+    def basics(self, row_ids: Sequence[int]) -> list[CaseBasics]:
+        """What ranking asks of several cases, in the order of their rows; rows that are not held are left out."""
+        with self._lock.read():
+            return self._parts.entries.basics(row_ids)
 
     def duplicates(self, row_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
         """Rows that cases were linked to as duplicates, those that these were linked to, and so on; by row.

@@ -29,6 +29,14 @@ Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Nearest:
+    """The ``POOL`` nearest cases by vectors of those that pass a filter: their rows, nearest first."""
+
+    where: CaseFilter
+    rows: Ids
+
+
 @dataclass(frozen=True, slots=True)
 class CaseQuery:
     """What to search for.
@@ -40,11 +48,14 @@ class CaseQuery:
         The encoder's, of ``text.text``.
     now : float
         When the ticket was created, in seconds since the epoch.
+    nearest : Nearest, optional
+        Of ``vector``, where they are known: a search under the same filter need not look for them again.
     """
 
     text: ModelText
     vector: Vectors
     now: float
+    nearest: Nearest | None = None
 
 
 class Candidate(NamedTuple):
@@ -109,9 +120,14 @@ def find_candidates(
         Most candidates to return.
     """
     scope = Scope.of(parts.entries, where)
-    nearest, _ = scope.nearest(parts.dense, query.vector, POOL)
+    if query.nearest is not None and query.nearest.where == where:
+        nearest = query.nearest.rows
+    else:
+        nearest, _ = scope.nearest(parts.dense, query.vector, POOL)
     rows = np.union1d(nearest, parts.fulltext.search(terms, POOL, where, scope.excluded.tolist()))
     slots = parts.entries.slots(rows)
+    # What was known to be near may have been erased since.
+    rows, slots = rows[slots >= 0], slots[slots >= 0]
     vectors = parts.dense.reconstruct(rows)
     cosines = np.clip(vectors @ query.vector, -1.0, 1.0)
     subject, text, shared = parts.forward.compare(terms, slots)

@@ -75,10 +75,10 @@ def bytes_a_vector(kind: Kind, dimension: int) -> int:
     Examples
     --------
     >>> [bytes_a_vector(kind, 384) for kind in KINDS]
-    [776, 396, 204]
+    [1168, 396, 204]
     """
-    code = {"exact": 2 * dimension, "ivf-sq8": dimension, "ivf-sq4": (dimension + 1) // 2}[kind]
-    return code + (8 if kind == "exact" else 12)
+    code = {"exact": 3 * dimension, "ivf-sq8": dimension, "ivf-sq4": (dimension + 1) // 2}[kind]
+    return code + (16 if kind == "exact" else 12)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.growing import GrowingArray
-from features.lexical import DocumentTerms, Hashes, LexicalStatistics, TermCounts
+from features.lexical import DocumentTerms, Hashes, LexicalStatistics, TermCounts, find_terms
 from features.rarity import rarest_among, sum_of_largest
 
 K1 = 1.2
@@ -50,15 +50,12 @@ class FieldQuery:
         """Weigh the terms of a query."""
         idf, counts = statistics.idf(bag.hashes).astype(np.float64), bag.counts.astype(np.float64)
         mean_length = max(mean_length, 1.0)
-        self_score = np.sum(idf * counts * _saturation(counts, float(bag.length), mean_length))
+        self_score = np.sum(idf * counts * saturation(counts, float(bag.length), mean_length))
         return cls(bag, idf, mean_length, float(self_score))
 
     def find(self, hashes: Hashes) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Where each term, shape (n,), stands in the query's bag, and whether it does."""
-        if not len(self.bag.hashes):
-            return np.zeros(len(hashes), dtype=np.intp), np.zeros(len(hashes), dtype=np.bool_)
-        at = np.minimum(np.searchsorted(self.bag.hashes, hashes), len(self.bag.hashes) - 1)
-        return at, self.bag.hashes[at] == hashes
+        return find_terms(self.bag.hashes, hashes)
 
     def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
         """Which terms the query has."""
@@ -174,7 +171,7 @@ class ForwardIndex:
         subject_idf = query.statistics.idf(subject_hashes).astype(np.float64)
         own = np.bincount(subject_owners, weights=subject_idf, minlength=n)
         known = np.bincount(subject_owners, weights=subject_idf * query.text.holds(subject_hashes), minlength=n)
-        rarest = sum_of_largest(query.text.idf[hits.at], hits.owners, n, _N_RAREST)
+        rarest = sum_of_largest(query.text.idf, hits.at, hits.owners, n, _N_RAREST)
         return Overlap(
             subject_coverage=covered / max(float(query.subject.idf.sum()), 1e-9),
             case_subject_coverage=known / np.maximum(own, 1e-9),
@@ -271,8 +268,10 @@ class _Bags:
         }
 
     def bag(self, slot: int) -> TermCounts:
-        arrays = self.take(np.array([slot]))
-        return TermCounts(arrays["hashes"], arrays["counts"], int(arrays["lengths"][0]))
+        ends = self._arrays["ends"]
+        held = slice(ends.item(slot - 1) if slot else 0, ends.item(slot))
+        hashes, counts = (self._arrays[name].values[held] for name in ("hashes", "counts"))
+        return TermCounts(hashes, counts, self._arrays["lengths"].item(slot))
 
     def terms(self, slots: Slots) -> tuple[Hashes, NDArray[np.int64]]:
         """Terms of slots, and for each the index into ``slots`` it belongs to."""
@@ -285,8 +284,7 @@ class _Bags:
             return np.zeros(len(slots))
         where, owners = self._positions(slots)
         hashes, counts = self._arrays["hashes"].values[where], self._arrays["counts"].values[where]
-        at = np.minimum(np.searchsorted(own.hashes, hashes), len(own.hashes) - 1)
-        is_shared = own.hashes[at] == hashes
+        at, is_shared = find_terms(own.hashes, hashes)
         both = np.minimum(counts[is_shared], own.counts[at[is_shared]])
         shared = np.bincount(owners[is_shared], weights=both, minlength=len(slots))
         return np.asarray(shared / (own.length + self._arrays["lengths"].values[slots] - shared), dtype=np.float64)
@@ -308,7 +306,7 @@ class _Bags:
             return np.zeros(len(slots))
         counts = self._arrays["counts"].values[hits.where].astype(np.float64)
         lengths = self._arrays["lengths"].values[slots[hits.owners]].astype(np.float64)
-        gains = (query.idf * query.bag.counts)[hits.at] * _saturation(counts, lengths, query.mean_length)
+        gains = (query.idf * query.bag.counts)[hits.at] * saturation(counts, lengths, query.mean_length)
         total = np.bincount(hits.owners, weights=gains, minlength=len(slots))
         return np.minimum(total / query.self_score, 1.0)
 
@@ -322,6 +320,6 @@ class _Bags:
         return np.arange(len(owners)) + (starts - first)[owners], owners
 
 
-def _saturation(counts: Scores, lengths: Scores | float, mean_length: float) -> Scores:
+def saturation(counts: Scores, lengths: Scores | float, mean_length: float) -> Scores:
     """How much a term's frequency in a document counts, in BM25."""
     return counts * (K1 + 1.0) / (counts + K1 * (1.0 - B + B * lengths / mean_length))

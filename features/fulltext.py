@@ -30,7 +30,7 @@ from features.lexical import DocumentTerms, TermCounts
 # 64 of the highest idf 0.906 (many are new words, which nothing can match), and all terms 0.953.
 MAX_QUERY_TERMS = 96
 _SUBJECT_WEIGHT = 0.5  # the subject's share, against 1 for the whole text, both over their self scores
-_WRITER_BYTES = 32_000_000
+_WRITER_BYTES = 256_000_000  # taken as it fills: what is made anew comes in few segments, which are searched faster
 _META = "meta.json"
 _MANAGED = ".managed.json"
 _MAX_LINK_ATTEMPTS = 20
@@ -172,16 +172,15 @@ class FullTextIndex:
         wanted = self._terms(query)
         if not wanted:
             return np.empty(0, dtype=np.int64)
-        must = [(tantivy.Occur.Must, clause) for clause in self._filters(where)]
-        must_not = [(tantivy.Occur.MustNot, self._term("row", row)) for row in excluded]
-        if must or must_not:
-            found = tantivy.Query.boolean_query(wanted)
-            wanted = [(tantivy.Occur.Must, found), *must, *must_not]
+        if must := [(tantivy.Occur.Must, clause) for clause in self._filters(where)]:
+            wanted = [(tantivy.Occur.Must, tantivy.Query.boolean_query(wanted)), *must]
         searcher = self._searcher
+        # A few rows too many and then without the excluded: tantivy leaves out what cannot be among the best only where
+        # nothing else is asked than terms.
         with _without_panic(self.folder):
-            hits = searcher.search(tantivy.Query.boolean_query(wanted), k, count=False).hits
-            rows = searcher.fast_field_values("row", [address for _, address in hits])
-        return np.array(rows, dtype=np.int64)
+            hits = searcher.search(tantivy.Query.boolean_query(wanted), k + len(excluded), count=False).hits
+            rows = np.array(searcher.fast_field_values("row", [address for _, address in hits]), dtype=np.int64)
+        return rows[~np.isin(rows, excluded)][:k]
 
     def holds(self, document: FullTextDocument) -> bool:
         """Whether a case is there with these facts and, of its terms, the first of subject and text."""

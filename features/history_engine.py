@@ -281,8 +281,10 @@ def _postgresql_limits(patience: Patience) -> dict[str, Any]:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get(_WRITES):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:  # waits for nobody and cannot fail; by SQLAlchemy it would take as long as a statement of a suggestion
+        connection.connection.cursor().execute("BEGIN")
 
 
 def _begin_postgresql(connection: Connection, patience: Patience) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, select
 
 from features.history_rows import (
     CASE_COLUMNS,
@@ -25,13 +25,21 @@ from features.ticket import LinkType, Status
 
 _FEW = 500
 
+# Put together once: every suggestion asks these, and making a statement takes longer than running it.
+ROWS: BindParameter[Sequence[int]] = bindparam("rows", expanding=True)
+"""The rows that a statement is about, given when it is run."""
+_CASES = CASE_COLUMNS.where(tickets.c.row_id.in_(ROWS))
+_MESSAGES = select(messages).where(messages.c.row_id.in_(ROWS)).order_by(messages.c.position)
+_LINKS = select(links).where(links.c.from_row.in_(ROWS)).order_by(links.c.position)
+
 
 def read_cases(connection: Connection, row_ids: Sequence[int]) -> dict[int, StoredCase]:
     """Cases by row; rows that the history does not hold are left out."""
     found: dict[int, StoredCase] = {}
     for page in pages(row_ids):
-        rows = connection.execute(CASE_COLUMNS.where(tickets.c.row_id.in_(page))).all()
-        found |= _with_parts(connection, rows, messages.c.row_id.in_(page), links.c.from_row.in_(page))
+        of = {"rows": page}
+        rows, thread, linked = (connection.execute(statement, of).all() for statement in (_CASES, _MESSAGES, _LINKS))
+        found |= _with_parts(rows, thread, linked)
     return found
 
 
@@ -47,10 +55,9 @@ def read_page(connection: Connection, after: int, size: int) -> list[StoredCase]
     if not rows:
         return []
     last = rows[-1].row_id
-    found = _with_parts(
-        connection, rows, messages.c.row_id.between(after + 1, last), links.c.from_row.between(after + 1, last)
-    )
-    return list(found.values())
+    thread = select(messages).where(messages.c.row_id.between(after + 1, last)).order_by(messages.c.position)
+    linked = select(links).where(links.c.from_row.between(after + 1, last)).order_by(links.c.position)
+    return list(_with_parts(rows, connection.execute(thread), connection.execute(linked)).values())
 
 
 def read_versions(connection: Connection, after: int, size: int) -> StoredVersions | None:
@@ -134,15 +141,13 @@ def read_counts(connection: Connection) -> HistoryCounts:
 
 
 def _with_parts(
-    connection: Connection,
-    rows: Sequence[Row[Any]],
-    of_messages: ColumnElement[bool],
-    of_links: ColumnElement[bool],
+    rows: Sequence[Row[Any]], thread: Iterable[Row[Any]], linked: Iterable[Row[Any]]
 ) -> dict[int, StoredCase]:
-    thread: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for message in connection.execute(select(messages).where(of_messages).order_by(messages.c.position)):
-        thread[message.row_id].append(message)
-    linked: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for link in connection.execute(select(links).where(of_links).order_by(links.c.position)):
-        linked[link.from_row].append(link)
-    return {row.row_id: stored_case(row, thread[row.row_id], linked[row.row_id]) for row in rows}
+    """Cases by row, from rows of ``CASE_COLUMNS`` with their messages and links by position."""
+    messages_of: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    for message in thread:
+        messages_of[message.row_id].append(message)
+    links_of: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    for link in linked:
+        links_of[link.from_row].append(link)
+    return {row.row_id: stored_case(row, messages_of[row.row_id], links_of[row.row_id]) for row in rows}

@@ -139,6 +139,14 @@ def _from_bytes(hashes: Iterable[bytes]) -> Hashes:
     return np.frombuffer(b"".join(hashes), dtype="<u4").astype(np.uint32)
 
 
+def find_terms(known: Hashes, hashes: Hashes) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Where each of some hashes, shape (n,), stands among known ones, which are sorted, and whether it does."""
+    if not len(known):
+        return np.zeros(len(hashes), dtype=np.intp), np.zeros(len(hashes), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return at, known[at] == hashes
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TermCounts:
     """A bag of terms.
@@ -271,9 +279,8 @@ class LexicalStatistics:
         ndarray of float32, shape (n,), positive
         """
         frequency = np.ones(len(hashes), dtype=np.float64)
-        if len(self.hashes):
-            at = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-            frequency = np.where(self.hashes[at] == hashes, self.document_frequency[at], frequency)
+        at, is_known = find_terms(self.hashes, hashes)
+        frequency[is_known] = self.document_frequency[at[is_known]]
         n = max(self.n_documents, 1)
         return np.log1p((n - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
 

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.encoder import Encoder
-from features.forward import ForwardIndex, LexicalQuery
+from features.forward import FieldQuery
 from features.history_writes import pages
 from features.lexical import DocumentTerms, LexicalStatistics, document_terms, surface_forms, term_hashes
+from features.postings import Postings
 from features.runbook_names import RunbookNames
 from features.runbook_query import RunbookQuery
 from features.runbooks import Runbook, RunbookSection
@@ -126,9 +127,8 @@ class RunbookIndex:
         self._items = tuple(items)
         self._vectors = vectors
         self._first = np.cumsum([0, *(len(item.sections) for item in items)])[:-1]
-        self._terms = ForwardIndex()
-        self._terms.extend([item.terms for item in items])
         self._statistics = LexicalStatistics.fit((item.terms for item in items), min_documents=1)
+        self._postings = Postings([item.terms.text for item in items], self._statistics.mean_text_length)
         self._ticket_statistics = ticket_statistics
         self._number_of = {item.runbook.id: number for number, item in enumerate(items)}
         self.names = RunbookNames(item.runbook for item in items)
@@ -169,8 +169,8 @@ class RunbookIndex:
 
     def scores(self, query: RunbookQuery) -> RunbookScores:
         """Score every runbook."""
-        words = LexicalQuery.of(query.terms(), self._statistics)
-        _, lexical, _ = self._terms.compare(words, np.arange(len(self)))
+        words = FieldQuery.of(query.terms(), self._statistics, self._statistics.mean_text_length)
+        lexical = self._postings.scores(words)
         if not len(self):
             return RunbookScores(lexical, lexical, lexical, np.empty(0, dtype=np.int64))
         cosines = (self._vectors @ query.vectors.T).astype(np.float64)

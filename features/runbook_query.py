@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.encoder import Encoder
-from features.lexical import DocumentTerms, document_terms
+from features.lexical import TermCounts, document_terms
 from features.text import ModelText
 
 # A subject says in few words what a description tells at length; chosen as docs/index.md says.
@@ -49,9 +49,9 @@ class RunbookQuery:
         whole = made[-1] if clean != text else vector
         return cls(clean, np.stack([whole, made[0] if clean.subject else whole]))
 
-    def terms(self) -> DocumentTerms:
+    def terms(self) -> TermCounts:
         """The words to look for: those of the subject count three times."""
-        return document_terms("", "\n".join([*[self.text.subject] * _SUBJECT_REPEATS, self.text.body]))
+        return document_terms("", "\n".join([*[self.text.subject] * _SUBJECT_REPEATS, self.text.body])).text
 
 
 def without_placeholders(text: str) -> str:

@@ -17,12 +17,19 @@ from serving.schemas import RelatedOpen, SimilarCase
 
 @dataclass(frozen=True, slots=True)
 class FoundCases:
-    """What an answer shows of cases, and the resolved ones themselves with their relevance, best first."""
+    """What an answer shows of cases, and the resolved ones themselves with their relevance, best first.
+
+    Attributes
+    ----------
+    refused_runbooks : frozenset of str
+        Ids of those that were called wrong for the ticket.
+    """
 
     similar: list[SimilarCase]
     open: list[RelatedOpen]
     resolved: list[tuple[float, Case]]
     n_hidden: int
+    refused_runbooks: frozenset[str] = frozenset()
 
     @classmethod
     def nothing(cls) -> FoundCases:

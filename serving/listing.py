@@ -22,11 +22,12 @@ MAX_RELATED_OPEN = 5
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What is shown: groups of resolved and of open cases, and which fixes did not hold."""
+    """What is shown: groups of resolved and of open cases, which fixes did not hold, and what was said of it all."""
 
     resolved: Sequence[CaseGroup]
     open: Sequence[CaseGroup]
     setbacks: Setbacks
+    verdicts: Verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Listing:
             placed(resolved, resemblance, failed=setbacks.reasons, limit=n_resolved),
             open_cases[:MAX_RELATED_OPEN],
             setbacks,
+            verdicts,
         )
 
     def _read_verdicts(self, ticket: Ticket, ranked: Sequence[RankedCase], linked: Set[int]) -> Verdicts:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.case_entries import CaseEntry
-from features.case_index import CaseFilter, CaseIndex
+from features.case_index import POOL, CaseFilter, CaseIndex, Nearest
+from features.history_writes import pages
 from serving.neighbours import N_NEIGHBOURS, Neighbours
 from serving.severity_model import SEVERITY
 from serving.triage import CATEGORY
@@ -26,10 +28,13 @@ class NearCases:
     entries : tuple of CaseEntry, length k
         Nearest first.
     cosines : ndarray of float32, shape (k,)
+    nearest : Nearest or None
+        With those that have no label, for a search of candidates; None where nothing was searched.
     """
 
     entries: tuple[CaseEntry, ...]
     cosines: NDArray[np.float32]
+    nearest: Nearest | None = None
 
     @classmethod
     def of(cls, index: CaseIndex, vector: NDArray[np.float32], where: CaseFilter) -> NearCases:
@@ -37,14 +42,14 @@ class NearCases:
 
         Where many cases near by have no label, as in an incident going on, it looks farther, but not without end.
         """
-        for k in (N_NEIGHBOURS, _FARTHER):
+        for k in (POOL, _FARTHER):
             row_ids, cosines = index.nearest(vector, k, where)
-            # A case that was erased since is in the cosines, and not among the entries.
-            entries = {entry.row_id: entry for entry in index.entries(row_ids.tolist()) if _is_labelled(entry)}
-            held = [i for i, row in enumerate(row_ids.tolist()) if row in entries][:N_NEIGHBOURS]
-            if len(held) == N_NEIGHBOURS or len(row_ids) < k:
+            entries = tuple(islice(_labelled(index, row_ids.tolist()), N_NEIGHBOURS))
+            if len(entries) == N_NEIGHBOURS or len(row_ids) < k:
                 break
-        return cls(tuple(entries[row_ids.item(i)] for i in held), cosines[held])
+        # A case that was erased since is in the cosines, and not among the entries.
+        is_held = np.isin(row_ids, [entry.row_id for entry in entries])
+        return cls(entries, cosines[is_held], Nearest(where, row_ids[:POOL]))
 
     @classmethod
     def nobody(cls) -> NearCases:
@@ -61,8 +66,12 @@ class NearCases:
         return Neighbours(self.cosines[None], np.arange(len(self.entries))[None], labels)
 
 
-def _is_labelled(entry: CaseEntry) -> bool:
-    return entry.category is not None or entry.severity is not None or bool(entry.targets)
+def _labelled(index: CaseIndex, row_ids: Sequence[int]) -> Iterator[CaseEntry]:
+    """Those of some cases that have a label, in their order; read as far as they are wanted."""
+    for page in pages(row_ids, N_NEIGHBOURS):
+        for entry in index.entries(page):
+            if entry.category is not None or entry.severity is not None or entry.targets:
+                yield entry
 
 
 def may_see(access_group: str | None, groups: frozenset[str] | None) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.case_entries import CaseEntry
-from features.case_index import Candidate, CaseFilter, CaseIndex, CaseQuery
+from features.case_entries import CaseBasics
+from features.case_index import Candidate, CaseFilter, CaseIndex, CaseQuery, Nearest
 from features.errors import ReleaseRefused
 from features.feature_space import Example
 from features.ticket import Ticket
@@ -58,7 +59,7 @@ Tier = Literal["strong", "possible"]
 
 def signals(
     candidates: Sequence[Candidate],
-    entries: Sequence[CaseEntry],
+    basics: Sequence[CaseBasics],
     ticket: Ticket,
     *,
     now: float,
@@ -68,7 +69,7 @@ def signals(
 
     Parameters
     ----------
-    candidates, entries : sequences of length n
+    candidates, basics : sequences of length n
         Raw scores of each candidate and what the index knows of it.
     now : float
         Seconds since the epoch at which the ticket was created.
@@ -81,12 +82,14 @@ def signals(
     """
     if not candidates:
         return np.empty((0, len(SIGNALS)))
-    raw = dict(zip(Candidate._fields, np.array(candidates, dtype=np.float64).T, strict=True))
+    # Twice as fast as an array of the tuples.
+    numbers = np.fromiter(chain.from_iterable(candidates), np.float64, len(candidates) * len(Candidate._fields))
+    raw = dict(zip(Candidate._fields, numbers.reshape(len(candidates), -1).T, strict=True))
     bm25, cosine = raw["bm25"], raw["cosine"]
-    created = np.array([e.created_at for e in entries])
+    created = np.array([e.created_at for e in basics])
     # A case without a date counts as a year old: neither news nor archive.
     age = np.where(np.isnan(created), 365.0, np.maximum(now - np.nan_to_num(created), 0.0) / DAY_SECONDS)
-    lengths = np.maximum(np.array([e.text_length for e in entries], dtype=np.float64), 1.0)
+    lengths = np.maximum(np.array([e.text_length for e in basics], dtype=np.float64), 1.0)
     own = max(float(text_length), 1.0)
     cosine_share, bm25_share = _share(cosine), _share(bm25)
     columns = {
@@ -103,8 +106,8 @@ def signals(
         "recency_1000": np.exp(-age / 1000.0),
         "recency_180": np.exp(-age / 180.0),
         "recency_20": np.exp(-age / 20.0),
-        "same_product": _same(ticket.product, [e.product for e in entries]),
-        "same_customer": _same(ticket.customer, [e.customer for e in entries]),
+        "same_product": _same(ticket.product, [e.product for e in basics]),
+        "same_customer": _same(ticket.customer, [e.customer for e in basics]),
         "length_ratio": np.minimum(lengths, own) / np.maximum(lengths, own),
         "log_length": np.log(lengths),
         "distinctness": 1.0 - raw["crowding"],
@@ -116,15 +119,20 @@ def signals(
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The candidates of a ticket, what the index knows of each, and their signals, shape (n, len(SIGNALS))."""
+    """The candidates of a ticket, and their signals, shape (n, len(SIGNALS))."""
 
     candidates: tuple[Candidate, ...]
-    entries: tuple[CaseEntry, ...]
     matrix: NDArray[np.float64]
 
     @classmethod
     def of(
-        cls, index: CaseIndex, example: Example, where: CaseFilter, *, now: float, limit: int = MAX_CANDIDATES
+        cls,
+        index: CaseIndex,
+        example: Example,
+        where: CaseFilter,
+        *,
+        now: float,
+        nearest: Nearest | None = None,
     ) -> Pool:
         """Search an index for an example.
 
@@ -132,16 +140,16 @@ class Pool:
         ----------
         now : float
             Seconds since the epoch at which the ticket was created.
-        limit : int
-            Largest number of candidates.
+        nearest : Nearest, optional
+            Of the example's vector, where they are known.
         """
-        found = index.search(CaseQuery(text=example.text, vector=example.vector, now=now), where, limit)
+        query = CaseQuery(text=example.text, vector=example.vector, now=now, nearest=nearest)
+        found = index.search(query, where, MAX_CANDIDATES)
         # A case may be erased between the two questions; then it is no candidate any more.
-        entries = {entry.row_id: entry for entry in index.entries([candidate.row_id for candidate in found])}
-        candidates = tuple(candidate for candidate in found if candidate.row_id in entries)
-        known = tuple(entries[candidate.row_id] for candidate in candidates)
+        known = {basics.row_id: basics for basics in index.basics([candidate.row_id for candidate in found])}
+        candidates = tuple(candidate for candidate in found if candidate.row_id in known)
         text_length = len(example.text.text)
-        return cls(candidates, known, signals(candidates, known, example.ticket, now=now, text_length=text_length))
+        return cls(candidates, signals(candidates, [*known.values()], example.ticket, now=now, text_length=text_length))
 
 
 def _share(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.case_entries import CaseEntry
-from features.case_index import Candidate, CaseFilter, CaseIndex
+from features.case_index import Candidate, CaseFilter, CaseIndex, Nearest
 from features.encoder import Encoder
 from features.errors import EncoderMismatch, InvalidInput, InvalidTicket, Unavailable
 from features.feature_space import Example
@@ -31,7 +31,7 @@ from serving.found_cases import FoundCases, related_open, similar_case
 from serving.listing import Listing
 from serving.near_cases import NearCases, may_see
 from serving.partial import HISTORY_UNAVAILABLE, INDEX_UNAVAILABLE, RUNBOOKS_UNAVAILABLE, Missing
-from serving.ranking import MAX_CANDIDATES, Pool, Ranker
+from serving.ranking import Pool, Ranker
 from serving.reasons import Asked
 from serving.remembered import remembered
 from serving.resolutions import resolutions
@@ -126,7 +126,6 @@ class Suggester:
         self._intake = intake
         self._read_cases = read_cases
         self.runbook_map = runbook_map or RunbookMap()
-        self._verdicts = verdicts
         self._listing = Listing(index, ranker, verdicts)
 
     @property
@@ -171,8 +170,9 @@ class Suggester:
         wanted = self._as_stored(query.filter)
         visible = replace(wanted, exclude_ids=wanted.exclude_ids | _own_id(example.ticket))
         missing = Missing(is_allowed=query.partial_ok)
-        with timed(Part.CLASSIFY):
+        with timed(Part.RETRIEVE):
             near = missing.attempt(INDEX_UNAVAILABLE, lambda: self._near(example), NearCases.nobody())
+        with timed(Part.CLASSIFY):
             prediction = self._predict(example, near)
         if query.explain:
             with timed(Part.EXPLAIN):
@@ -182,11 +182,11 @@ class Suggester:
                     prediction,
                 )
         found = missing.attempt(
-            INDEX_UNAVAILABLE, lambda: self._find(example, query, visible, now, missing), FoundCases.nothing()
+            INDEX_UNAVAILABLE, lambda: self._find(example, query, visible, near, now, missing), FoundCases.nothing()
         )
         with timed(Part.RUNBOOKS):
             runbooks = missing.attempt(
-                RUNBOOKS_UNAVAILABLE, lambda: self._follow(example, prediction, found, missing), list[RunbookAnswer]()
+                RUNBOOKS_UNAVAILABLE, lambda: self._follow(example, prediction, found), list[RunbookAnswer]()
             )
         return Suggestion(
             request_id=query.request_id or new_request_id(),
@@ -206,8 +206,10 @@ class Suggester:
             notes=missing.notes,
         )
 
-    def _find(self, example: Example, query: Query, visible: CaseFilter, now: float, missing: Missing) -> FoundCases:
-        permitted, n_hidden = self._permitted(example, visible, query.access_groups, now)
+    def _find(
+        self, example: Example, query: Query, visible: CaseFilter, near: NearCases, now: float, missing: Missing
+    ) -> FoundCases:
+        permitted, n_hidden = self._permitted(example, visible, query.access_groups, near.nearest, now)
         with timed(Part.RANK):
             listed = self._listing.list(example.ticket, permitted, missing, n_resolved=max(query.top_k, _VOTING_CASES))
         wanted = [group.shown for group in (*listed.resolved, *listed.open)]
@@ -233,24 +235,18 @@ class Suggester:
                 open=[related_open(group, cases[row]) for group in listed.open if (row := group.shown.row_id) in cases],
                 resolved=[(group.best.relevance, cases[group.shown.row_id]) for group in found],
                 n_hidden=n_hidden,
+                refused_runbooks=listed.verdicts.refused_runbooks,
             )
 
-    def _follow(
-        self, example: Example, prediction: Prediction, found: FoundCases, missing: Missing
-    ) -> list[RunbookAnswer]:
-        verdicts, ticket = self._verdicts, example.ticket
+    def _follow(self, example: Example, prediction: Prediction, found: FoundCases) -> list[RunbookAnswer]:
         return runbook_answers(
             self.runbooks,
             self.runbook_map,
             RunbookQuery.of(example.text, example.vector, self.encoder),
             category=prediction.category,
-            product=ticket.product,
+            product=example.ticket.product,
             cases=found.resolved,
-            refused=missing.attempt(
-                HISTORY_UNAVAILABLE,
-                lambda: verdicts.refused_runbooks(ticket.id) if verdicts else frozenset(),
-                frozenset[str](),
-            ),
+            refused=found.refused_runbooks,
         )
 
     def example(self, ticket: Ticket, *, by_token: bool = False) -> Example:
@@ -312,15 +308,15 @@ class Suggester:
         )
 
     def _permitted(
-        self, example: Example, visible: CaseFilter, groups: frozenset[str] | None, now: float
+        self, example: Example, visible: CaseFilter, groups: frozenset[str] | None, nearest: Nearest | None, now: float
     ) -> tuple[list[RankedCase], int]:
         """What is relevant and may be seen, and how many relevant cases may not."""
-        shown = self._shown(example, visible, now)
+        shown = self._shown(example, visible, nearest, now)
         if groups is None:
             return shown, 0
         n_hidden = sum(not may_see(case.entry.access_group, groups) for case in shown)
         # Ranked by itself, so that what is hidden neither takes a place nor moves what may be seen.
-        return self._shown(example, replace(visible, access_groups=groups), now), n_hidden
+        return self._shown(example, replace(visible, access_groups=groups), nearest, now), n_hidden
 
     def _read(
         self, ranked: Sequence[RankedCase], groups: frozenset[str] | None, missing: Missing
@@ -336,20 +332,27 @@ class Suggester:
         )
         return {row: case for row, case in cases.items() if may_see(case.ticket.access_group, groups)}
 
-    def _shown(self, example: Example, visible: CaseFilter, now: float) -> list[RankedCase]:
-        return [case for case in self.rank(example, visible, now=now) if self.ranker.tier(case.relevance)]
-
-    def rank(
-        self, example: Example, visible: CaseFilter, *, now: float, limit: int = MAX_CANDIDATES
-    ) -> list[RankedCase]:
-        """Candidates of an example, best first; ties by the newer row."""
+    def _shown(self, example: Example, visible: CaseFilter, nearest: Nearest | None, now: float) -> list[RankedCase]:
         with timed(Part.RETRIEVE):
-            pool = Pool.of(self.index, example, visible, now=now, limit=limit)
+            pool = Pool.of(self.index, example, visible, now=now, nearest=nearest)
         with timed(Part.RANK):
-            scores, relevance = self.ranker.score(pool.matrix), self.ranker.relevance(pool.matrix)
-            order = sorted(range(len(pool.candidates)), key=lambda i: (-scores[i], -pool.candidates[i].row_id))
-            candidates, entries = pool.candidates, pool.entries
-            return [RankedCase(candidates[i], entries[i], float(scores[i]), float(relevance[i])) for i in order]
+            return self._ranked(pool, self.ranker.tier)
+
+    def rank(self, example: Example, visible: CaseFilter, *, now: float) -> list[RankedCase]:
+        """Candidates of an example, best first; ties by the newer row."""
+        return self._ranked(Pool.of(self.index, example, visible, now=now), lambda _: True)
+
+    def _ranked(self, pool: Pool, is_wanted: Callable[[float], object]) -> list[RankedCase]:
+        """Candidates whose relevance is wanted, best first."""
+        scores, relevance = self.ranker.score(pool.matrix), self.ranker.relevance(pool.matrix)
+        rows = np.array([candidate.row_id for candidate in pool.candidates], dtype=np.int64)
+        wanted = [i for i in np.lexsort((-rows, -scores)).tolist() if is_wanted(relevance.item(i))]
+        entries = {entry.row_id: entry for entry in self.index.entries(rows[wanted].tolist())}
+        return [
+            RankedCase(pool.candidates[i], entries[row], scores.item(i), relevance.item(i))
+            for i, row in zip(wanted, rows[wanted].tolist(), strict=True)
+            if row in entries  # and not erased meanwhile
+        ]
 
 
 def new_request_id() -> str:

@@ -14,8 +14,9 @@ from features.language import LANGUAGE_RULES, ticket_language
 from features.release import Release
 from features.ticket import SEVERITIES, Severity
 from serving.decision import decide, ranked, too_little_text, why_low
+from serving.heads import softmax
 from serving.neighbours import Neighbours
-from serving.novelty import SIGNALS, Novelty
+from serving.novelty import SIGNALS, Novelty, signals
 from serving.schemas import Action, SeverityAnswer, TargetAnswer
 from serving.severity_model import N_HEADS, N_INPUTS, N_LEVELS, SeverityModel
 from serving.target_model import TargetModel
@@ -116,10 +117,11 @@ class Triage:
         if not examples:
             return []
         rows = self.space.transform(examples)
-        category = self.category.probabilities(rows, neighbours) if self.category else None
+        scores = self.category.scores(rows, neighbours) if self.category else None
+        category = softmax(scores) if scores is not None else None
         severity = self.severity.probabilities(rows, neighbours) if self.severity else None
         targets = {name: model.probabilities(rows, neighbours) for name, model in self.targets.items()}
-        novel = self._novel(rows, neighbours)
+        novel = self._novel(scores, rows, neighbours)
         return [
             self._answer(
                 example,
@@ -131,10 +133,12 @@ class Triage:
             for i, example in enumerate(examples)
         ]
 
-    def _novel(self, rows: FeatureRows, neighbours: Neighbours) -> NDArray[np.bool_]:
-        if self.novelty is None or self.category is None:
+    def _novel(
+        self, scores: NDArray[np.float64] | None, rows: FeatureRows, neighbours: Neighbours
+    ) -> NDArray[np.bool_]:
+        if self.novelty is None or self.category is None or scores is None:
             return np.zeros(len(rows), dtype=np.bool_)
-        return self.novelty.is_novel(self.novelty.signals(self.category, rows, neighbours))
+        return self.novelty.is_novel(signals(scores, self.novelty.centroid_cosines(rows), neighbours, self.category))
 
     def _answer(
         self,

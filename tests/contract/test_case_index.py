@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from features import case_index
-from features.case_index import CaseFilter, CaseIndex, CaseQuery
+from features.case_index import POOL, CaseFilter, CaseIndex, CaseQuery, Nearest
 from features.dense import DenseLimits
 from features.encoder import HashingEncoder
 from features.errors import EncoderMismatch
@@ -109,6 +109,20 @@ def test_a_case_is_found_with_all_its_signals(index: CaseIndex):
     assert best.bm25 == pytest.approx(1.0)
     assert best.bm25_subject == pytest.approx(1.0)
     assert all(0 <= other.bm25 <= 1 and 0 <= other.bm25_subject <= 1 and -1 <= other.cosine <= 1 for other in others)
+
+
+def test_what_is_known_to_be_near_is_not_looked_for_again(index: CaseIndex, history: History):
+    wanted = query("Export is slow")
+    where = CaseFilter(exclude_ids=frozenset({"T-1"}))
+    nearest = Nearest(where, index.nearest(wanted.vector, POOL, where)[0])
+
+    assert index.search(replace(wanted, nearest=nearest), where) == index.search(wanted, where)
+    others = CaseFilter(is_resolved=True)
+    assert index.search(replace(wanted, nearest=nearest), others) == index.search(wanted, others)
+
+    history.erase("T-6")
+    index.replay(history)
+    assert index.search(replace(wanted, nearest=nearest), where) == index.search(wanted, where)
 
 
 def test_each_method_brings_its_own_candidates(folder: Path, tmp_path: Path, limits: DenseLimits):

@@ -74,6 +74,25 @@ def test_a_small_index_is_exact_under_any_filter(filled: tuple[DenseIndex, np.nd
     np.testing.assert_allclose(found_cosines, cosines[best], atol=1e-6)
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 0.1])
+@pytest.mark.parametrize("centre", ["even", "one-hot"])
+def test_the_nearest_of_many_that_are_nearly_alike_are_found_exactly(spread: float, centre: str):
+    """Codes of 8 bits cannot tell them apart, and cut the numbers of the second kind off."""
+    index, ids = empty_dense(DIMENSION), np.arange(6_000) * 2
+    one = np.ones(DIMENSION) if centre == "even" else np.eye(1, DIMENSION)[0]
+    vectors = (one / np.linalg.norm(one) + spread * unit(6_000)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index.add(ids, vectors)
+    index.remove(ids[100:200])
+    kept = np.concatenate([np.arange(100), np.arange(200, 6_000)])
+    held = index.reconstruct(ids[kept])
+
+    for query in unit(20, seed=6):
+        expected = np.sort(held @ query)[::-1][:50]
+        np.testing.assert_allclose(index.search(query, 50)[1], expected, atol=1e-6)
+        np.testing.assert_allclose(index.search(query, 50, ids)[1], expected, atol=1e-6)
+
+
 def test_half_precision_keeps_cosines_within_a_thousandth(filled: tuple[DenseIndex, np.ndarray, np.ndarray]):
     index, ids, vectors = filled
     query = unit(1, seed=3)[0]
@@ -292,17 +311,17 @@ def test_an_exact_search_is_exact(filled: tuple[DenseIndex, np.ndarray, np.ndarr
 
 
 def test_the_kind_follows_the_number_and_the_memory():
-    limits = DenseLimits(exact_below=1_000, memory_bytes=1_000 * 776)
+    limits = DenseLimits(exact_below=1_000, memory_bytes=1_000 * 1168)
 
-    assert [limits.kind(n, 384) for n in (0, 999, 1_000, 1_959, 1_960)] == [
+    assert [limits.kind(n, 384) for n in (0, 999, 1_000, 2_949, 2_950)] == [
         "exact",
         "exact",
         "ivf-sq8",
         "ivf-sq8",
         "ivf-sq4",
     ]
-    assert limits.kind(980, 384, "ivf-sq4") == "ivf-sq4"
-    assert limits.kind(979, 384, "ivf-sq4") == "ivf-sq8"
+    assert limits.kind(1_475, 384, "ivf-sq4") == "ivf-sq4"
+    assert limits.kind(1_474, 384, "ivf-sq4") == "ivf-sq8"
     assert limits.kind(499, 384, "ivf-sq4") == "exact"
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from features.case_filter import CaseFilter
+from features.case_search import POOL
 from serving.near_cases import NearCases
 from serving.neighbours import N_NEIGHBOURS
 
@@ -39,7 +40,7 @@ def found(index: Index) -> NearCases:
 def test_the_nearest_vote_where_all_have_labels():
     index = Index(["login"] * 200)
     assert [entry.row_id for entry in found(index).entries] == list(range(N_NEIGHBOURS))
-    assert index.asked == [N_NEIGHBOURS]
+    assert index.asked == [POOL]
 
 
 def test_open_tickets_of_an_incident_do_not_drown_the_vote():
@@ -58,4 +59,4 @@ def test_a_search_ends_where_nothing_near_has_a_label():
 def test_a_small_history_is_asked_once():
     index = Index(["login", None, "exports"], erased=frozenset({2}))
     assert [entry.row_id for entry in found(index).entries] == [0]
-    assert index.asked == [N_NEIGHBOURS]
+    assert index.asked == [POOL]
