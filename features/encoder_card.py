@@ -82,7 +82,7 @@ def _parse_card(path: Path) -> EncoderCard:
     if card.format not in _READ_FORMATS:
         raise EncoderRefused(
             f"The encoder {path.parent} has format {card.format} and this version of Precedent reads "
-            f"{' and '.join(map(str, _READ_FORMATS))}; use the version that wrote it, or remove the folder and train "
+            f"{_READ_FORMATS[0]} to {_READ_FORMATS[-1]}; use the version that wrote it, or remove the folder and train "
             "again."
         )
     return card

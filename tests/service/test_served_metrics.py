@@ -63,8 +63,8 @@ def test_a_suggestion_moves_the_figures_that_it_should(service):
         assert moved("precedent_part_seconds_count", part=part) >= 1, part
         assert moved("precedent_part_seconds_sum", part=part) > 0, part
     assert moved("precedent_part_seconds_count", part="explain") == 0
-    # With a key that sees everything the candidates are fetched once.
-    assert moved("precedent_part_seconds_count", part="retrieve") == 1
+    # The nearest cases for the votes, and with a key that sees everything the candidates once.
+    assert moved("precedent_part_seconds_count", part="retrieve") == 2
     for target in ("category", "severity"):
         assert moved("precedent_answers_total", target=target, action=answer[target]["action"]) == 1
         assert moved("precedent_confidence_ratio_count", target=target) == 1

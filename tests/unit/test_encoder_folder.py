@@ -60,7 +60,7 @@ def test_a_card_with_a_wrong_value(folder: Path) -> None:
 
 def test_an_unknown_format(folder: Path) -> None:
     _edit_card(folder, format=99)
-    with pytest.raises(EncoderRefused, match=r"format 99 .* reads 1 and 2; use the version that wrote it"):
+    with pytest.raises(EncoderRefused, match=r"format 99 .* reads 1 to 3; use the version that wrote it"):
         load_encoder(folder)
 
 

@@ -268,6 +268,6 @@ def test_what_comes_last_counts_though_the_clock_went_back(history: History, jou
     said = [("r-1", "runbook", "accepted", NOW), ("r-2", "runbook", "wrong", NOW - timedelta(hours=1))]
     for request_id, target, kind, at in said:
         journal.add_feedback(replace(feedback(kind=kind), request_id=request_id, target=target, ref_id="sso", at=at))
-    assert reader.refused_runbooks("T-0") == {"sso"}
+    assert reader.read("T-0", None, []).refused_runbooks == {"sso"}
     at = [row.at for row in rows(history, journal_feedback)]
     assert at == [NOW, NOW]
