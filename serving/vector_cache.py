@@ -32,8 +32,6 @@ class CachingEncoder:
         self._n_kept = n_kept
         self._kept: OrderedDict[bytes, Vectors] = OrderedDict()
         self._lock = threading.Lock()
-        self.n_asked = 0
-        self.n_found = 0
 
     @property
     def fingerprint(self) -> str:
@@ -55,8 +53,6 @@ class CachingEncoder:
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         with self._lock:
             known = {key: self._kept[key] for key in keys if key in self._kept}
-            self.n_asked += len(keys)
-            self.n_found += sum(key in known for key in keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
             known |= zip(missing, self._encoder.encode(list(missing.values())), strict=True)
