@@ -41,7 +41,7 @@ _SHARES = (None, 0.1, 0.01, 0.001)
 _ADDED, _PAGE = 10_000, 500  # a service asks for changes four times a second
 _ADDED_A_SECOND = 2_000
 _ROUNDING = 1e-5  # of a cosine that is summed in another order
-_MOST_TEXTS = 100_000  # above, analysing as many texts would take most of an hour
+_MOST_TEXTS = 100_000
 _TO_COMPARE = 100_000  # at this size and on the real tickets alone, every kind is measured
 
 FORCED = {
@@ -222,9 +222,10 @@ def _name(share: float | None) -> str:
 @click.command()
 @click.option("--data", "folder", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--sizes", default=",".join(map(str, SIZES)), show_default=True, help="Numbers of cases.")
+@click.option("--texts", default=_MOST_TEXTS, show_default=True, help="Most cases with texts; five million take hours.")
 @click.option("--workspace", type=click.Path(file_okay=False, path_type=Path), help="Keeps the vectors.")
 @click.option("--json", "as_json", is_flag=True, expose_value=False, help="What it prints in any case.")
-def main(folder: Path, sizes: str, workspace: Path | None) -> None:
+def main(folder: Path, sizes: str, texts: int, workspace: Path | None) -> None:
     """Measure the case index at growing sizes; progress goes to standard error."""
 
     def progress(line: str) -> None:
@@ -237,7 +238,7 @@ def main(folder: Path, sizes: str, workspace: Path | None) -> None:
         figures["sizes"] = [
             scale_figures(tickets, n, Path(scratch) / str(n), progress)
             | {"facts": facts_figures(tickets, n)}
-            | ({"cases": case_figures(tickets, n, Path(scratch) / f"{n}-cases", progress)} if n <= _MOST_TEXTS else {})
+            | ({"cases": case_figures(tickets, n, Path(scratch) / f"{n}-cases", progress)} if n <= texts else {})
             for n in map(int, sizes.split(","))
         ]
     sys.stdout.buffer.write(orjson.dumps(figures, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_INDENT_2))

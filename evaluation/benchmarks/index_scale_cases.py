@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.benchmarks.index_scale_data import Tickets, Vectors
+from evaluation.benchmarks.memory import anonymous_bytes, in_own_process
 from evaluation.benchmarks.timing import Times, timed
 from evaluation.benchmarks.vectors import Progress
 from features.case_entries import CaseEntries
 from features.case_index import CaseFilter, CaseIndex
+from features.dense import DenseLimits
 from features.feature_space import Example
 from features.history import Change
 from features.lexical import DocumentTerms, LexicalStatistics, document_terms
@@ -26,9 +28,12 @@ from serving.ranking import UNTRAINED, Pool
 from serving.reasons import Asked, case_reasons
 
 _PAGE = 1_000
+_CHECKED_AFTER = 10_000  # as CaseIndex.build does
 _ADDED = 10_000
 _SHOWN = 5
 _CANDIDATES = 300  # of which a search may ask for all that is known
+
+_Page = tuple[range, Vectors]
 
 
 def facts_figures(tickets: Tickets, n: int) -> dict[str, object]:
@@ -50,27 +55,65 @@ def facts_figures(tickets: Tickets, n: int) -> dict[str, object]:
 
 
 def case_figures(tickets: Tickets, n: int, folder: Path, progress: Progress) -> dict[str, object]:
-    """The whole index: cases in, searched with ranking and reasons, saved and opened again."""
+    """The whole index: cases in, searched with ranking and reasons, saved and opened again.
+
+    Memory is of a process that opens it, and of this one beyond what it had before: the latter has built it.
+    """
     progress(f"{n:,} cases: index")
     statistics = LexicalStatistics.fit(_terms(case) for case in tickets.cases)
     index = CaseIndex.create(folder, tickets.encoder, statistics)
-    vectors = np.concatenate([*tickets.blocks(n + _ADDED)])
-    _, build = timed(lambda: _apply(index, tickets, vectors, 0, n))
+    before = anonymous_bytes()
+    pages = _pages(tickets, n)
+    _, build = timed(lambda: _build(index, tickets, pages, n, progress))
+    built_in = anonymous_bytes() - before
     progress(f"{n:,} cases: search")
     asked = [_example(case, vector) for case, vector in zip(tickets.queries, tickets.query_vectors, strict=True)]
     figures = {
         "kind": index.stats().kind,
         "build_s": build,
         "similar": _similar_figures(index, tickets, asked),
-        "add": _add_figures(index, tickets, vectors, n, asked),
-        "bytes_a_case": {name: round(size / (n + _ADDED), 1) for name, size in index.stats().n_bytes.items()},
+        "add": _add_figures(index, tickets, [*pages], asked),
+        "bytes_a_case": {name: round(size / len(index), 1) for name, size in index.stats().n_bytes.items()},
     }
+    progress(f"{n:,} cases: save and open")
     path, save = timed(index.snapshot)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     index.close()
-    opened, load = timed(lambda: CaseIndex.open(folder, tickets.encoder, statistics))
-    opened.close()
-    return {**figures, "save_s": save, "snapshot_bytes": size, "load_s": load}
+    unasked = UnaskedEncoder(tickets.encoder.fingerprint, tickets.encoder.dimension)
+    memory, load = in_own_process(opened_memory, folder, unasked, statistics)
+    return {
+        **figures,
+        "save_s": save,
+        "snapshot_bytes": size,
+        "load_s": load,
+        "memory_bytes": {"opened": memory, "built": built_in},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class UnaskedEncoder:
+    """Names the encoder whose vectors an index holds, where nothing is to be embedded."""
+
+    fingerprint: str
+    dimension: int
+    max_tokens: int = 0
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Not to be asked."""
+        raise NotImplementedError(f"{len(texts)} texts to be embedded, and no encoder is loaded")
+
+    def token_vectors(self, text: str) -> None:
+        """Nothing."""
+
+
+def opened_memory(folder: Path, encoder: UnaskedEncoder, statistics: LexicalStatistics) -> tuple[int, float]:
+    """Memory that an index takes once it was opened and searched, in bytes, and the seconds that opening takes."""
+    before = anonymous_bytes()
+    index, seconds = timed(lambda: CaseIndex.open(folder, encoder, statistics))
+    index.nearest(np.eye(1, encoder.dimension, dtype=np.float32)[0], 150, CaseFilter())
+    memory = anonymous_bytes() - before
+    index.close()
+    return memory, seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,32 +161,64 @@ def _similar(index: CaseIndex, tickets: Tickets, question: _Question) -> None:
 
 
 def _add_figures(
-    index: CaseIndex, tickets: Tickets, vectors: Vectors, first: int, asked: Sequence[_Question]
+    index: CaseIndex, tickets: Tickets, pages: Sequence[_Page], asked: Sequence[_Question]
 ) -> dict[str, object]:
     """Add cases with their vectors while another thread searches."""
     idle, busy = Times(), Times()
     for question in asked:
         with idle.measured():
             index.nearest(question.example.vector, 150, question.where)
-    writer = threading.Thread(target=_apply, args=(index, tickets, vectors, first, _ADDED))
+    writer = threading.Thread(target=_apply_all, args=(index, tickets, pages))
     started = time.perf_counter()
     writer.start()
     while writer.is_alive():
         question = asked[len(busy) % len(asked)]
         with busy.measured():
             index.nearest(question.example.vector, 150, question.where)
+    n_added = sum(len(vectors) for _, vectors in pages)
     return {
-        "cases_per_second": round(_ADDED / (time.perf_counter() - started)),
+        "cases_per_second": round(n_added / (time.perf_counter() - started)),
         "vectors_idle": idle.figures(),
         "vectors_while_adding": busy.figures(),
         "n_searches": len(busy),
     }
 
 
-def _apply(index: CaseIndex, tickets: Tickets, vectors: Vectors, first: int, n: int) -> None:
-    for start in range(first, first + n, _PAGE):
-        numbers = range(start, min(start + _PAGE, first + n))
-        index.apply([Change(number, number, tickets.stored(number)) for number in numbers], vectors[list(numbers)])
+def _pages(tickets: Tickets, n: int) -> Iterator[_Page]:
+    """Numbers of cases and their vectors, for n cases and ``_ADDED`` more."""
+    first = 0
+    for block in tickets.blocks(n + _ADDED):
+        for vectors in np.split(block, range(_PAGE, len(block), _PAGE)):
+            yield range(first, first + len(vectors)), vectors
+            first += len(vectors)
+
+
+def _build(index: CaseIndex, tickets: Tickets, pages: Iterator[_Page], n: int, progress: Progress) -> None:
+    """Take in pages until there are n cases, with the renewals of :meth:`CaseIndex.build`."""
+    limits, checked = DenseLimits(), 0
+    for page in pages:
+        _apply(index, tickets, page)
+        if (n_held := len(index)) >= checked + _CHECKED_AFTER:
+            checked = n_held
+            kind = index.stats().kind
+            if limits.kind(n_held, tickets.encoder.dimension, kind) != kind:
+                index.compact()
+            if n_held % 100_000 < _CHECKED_AFTER:
+                progress(f"{n_held:,} cases taken in")
+        if n_held >= n:
+            break
+    if index.stats().kind == "exact":
+        index.compact()
+
+
+def _apply_all(index: CaseIndex, tickets: Tickets, pages: Sequence[_Page]) -> None:
+    for page in pages:
+        _apply(index, tickets, page)
+
+
+def _apply(index: CaseIndex, tickets: Tickets, page: _Page) -> None:
+    numbers, vectors = page
+    index.apply([Change(number, number, tickets.stored(number)) for number in numbers], vectors)
 
 
 def _terms(case: Case) -> DocumentTerms:
