@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, exists, func, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, exists, func, insert, select
 
 from features.audit_chain import ChainEnd, Event, Kind
 from features.audit_content import feedback_hash, new_salt, suggestion_hash
@@ -37,6 +37,12 @@ logger = logging.getLogger("precedent.journal")
 # A ticket may take a megabyte: a locked database has the journal hold back a quarter of a gigabyte at the most.
 _MAX_WAITING = 256
 _MAX_TOGETHER = 100
+
+# Put together once, as in features.history_reads.
+_IDS: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
+_TAKEN = select(journal_suggestions.c.request_id).where(journal_suggestions.c.request_id.in_(_IDS))
+_KNOWN = select(tickets.c.id).where(tickets.c.id.in_(_IDS))
+_KEEP = insert(journal_suggestions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +202,7 @@ class Journal:
             rows = [self._values(entry, answer) for entry, answer in zip(entries, answers, strict=True)]
             seqs = chain.append([_event(row) for row in rows])
             numbered = [{**row, "audit_seq": seq} for row, seq in zip(rows, seqs, strict=True)]
-            connection.execute(insert(journal_suggestions), numbered)
+            connection.execute(_KEEP, numbered)
         return [entry.suggestion.request_id for entry in entries]
 
     def _values(self, entry: SuggestionEntry, answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,8 +251,7 @@ def _not_before_others(connection: Connection, entry: FeedbackEntry) -> datetime
 def _with_free_ids(connection: Connection, entries: Sequence[SuggestionEntry]) -> Iterator[SuggestionEntry]:
     """Give entries whose request id is taken (a client may send its own, twice) another one: nothing is overwritten."""
     wanted = [entry.suggestion.request_id for entry in entries]
-    column = journal_suggestions.c.request_id
-    taken = set(connection.scalars(select(column).where(column.in_(wanted))))
+    taken = set(connection.scalars(_TAKEN, {"ids": wanted}))
     for entry in entries:
         if entry.suggestion.request_id in taken:
             renamed = entry.suggestion.model_copy(update={"request_id": new_request_id()})
@@ -259,7 +264,7 @@ def _known_cases(connection: Connection, case_ids: set[str]) -> set[str]:
     """Those of the ids that the history holds, of whichever system: answers show the cases of all."""
     known: set[str] = set()
     for page in pages(case_ids):
-        known |= set(connection.scalars(select(tickets.c.id).where(tickets.c.id.in_(page))))
+        known |= set(connection.scalars(_KNOWN, {"ids": page}))
     return known
 
 
