@@ -33,14 +33,16 @@ RULED_OUT: dict[str, str] = {
         r"^\W{0,3}[+-] ?[01]\b|[+-]1\W*$|\+1|\blgtm\b"
         r"|\b(?:looks?|sounds?|seems?) (?:\w+ly |pretty |very )?(?:good|great|fine|ok|okay|right|reasonable|nice"
         r"|better)\b"
-        r"|^(?:(?:that )?makes sense|agreed|i agree|fair enough|good (?:catch|point|idea|work|find|job))\b"
+        r"|^(?:(?:that )?makes sense|agreed|i agree|fair enough)\b[^,;]*$|^good (?:catch|point|idea|work|find|job)\b"
     ),
     "machine": (
         r"-1 overall|here are the results of testing|^(?:success|failure|unstable|integrated)\b.* in \S+ #?\d"
         r"|automatically generated|test results?:|console output|findbugs|checkstyle|javac\b|release audit|^\[?exec\]"
         r"|hadoop ?qa|\btest-patch\b|\b(?:hudson|jenkins)\b|appears? to (?:include|introduce|have caused)|\{color"
         r"|justify why|no new (?:unit )?tests?|(?:no|not) (?:\w+ )?tests? (?:\w+ )?(?:needed|included|required"
-        r"|necessary)"
+        r"|necessary)|^no (?:\w+ ){0,2}tests? (?:have|has|were|was|are|is)\b"
+        r"|\[\w+@\w[\w.-]*[^\]]*\] ?[#$]|^\$ \w"
+        r"|^\W{0,2}\d{4}-\d\d-\d\d[ t]\d\d:\d\d|^\W*(?:warn|info|error|debug|fatal)\b ?[\[:]"
     ),
     "request": (
         r"\bplease (?:also )?(?:re-?open|open|file|create|submit|review|provide|attach|post|take a look|let (?:me|us)"
@@ -61,6 +63,11 @@ RULED_OUT: dict[str, str] = {
         r"|\b(?:set|chang|updat|edit|remov|upgrad|add|rais)(?:ed|ing|ting|es)? (?:the |to |as )*"
         r"(?:fix[ -]?versions?|target[ -]?versions?|affects?[ -]?versions?|resolution|assignee|priority|summary|blocker"
         r"|critical|release ?notes?|hadoop flags)\b"
+        r"|\b(?:add|left|leav|made|post)(?:ed|ing|e)? (?:\w+ ){0,3}comments?"
+        r" (?:there|here|in|on|to|above|below|inline)\b"
+        r"|\b(?:updat|chang|edit|clean|rephras|reword)(?:ed|ing) (?:up )?(?:the |this |its )?(?:jira|issue|ticket|bug)"
+        r"(?:'s)?(?: (?:description|title|subject|summary))?\b"
+        r"|\b(?:updat|chang|edit)(?:ed|ing) the (?:description|title|subject)\b"
         r"|\brevert(?:ed|ing)? (?:this|it|(?:the|a|my) (?:commit|patch|change))\b|\bmailing[ -]lists?\b"
         r"|\bdup(?:e|licates?|licated|ing this)? (?:of|to)\b|\b(?:a|as) (?:\w+ )?dup(?:e|licate)?\b"
         r"|^same (?:as|issue|problem)\b"
@@ -115,18 +122,44 @@ POINTS: dict[str, tuple[float, str]] = {
         rf"|{_OPENING}(?:{PERSON}|fixes) (?:the|a|an|all|any|some|support|missing|unused)\b",
     ),
     "fix_is": (
-        3,
+        6,
         r"\b(?:fix|solution|work-?around|trick|remedy|resolution)(?: for \S+ \S+| here)? (?:is|was|are|were|would be)"
         r" (?:to|that|by|a|an|in|adding|using|making|setting|changing|removing)\b|\bfix(?:es)? (?:was "
         r"|has been )?added\b"
         r"|^(?:work-?around|solution|(?:the )?fix|resolution|(?:root )?cause)\s*:\s*\w|\w (?:fixes|solves"
         r"|cures) (?:this|that)\b",
     ),
+    "decided": (
+        3,
+        rf"(?:\b{_WE} {_ADVERBS}(?:had|managed|was able|were able)"
+        rf"|(?:^|, |\b{_WE} {_ADVERBS})(?:chose|decided|opted)) to"
+        rf" (?:{BASE}|use|try|do|go|keep|leave|fix)\b|\b{_WE} went ahead and (?:{PAST})\b"
+        r"|\bpushed (?:\w+ ){0,5}to the (?:docs?|documentation|wiki|site|web ?site)\b",
+    ),
+    "cause_is": (
+        5,
+        r"\b(?:problem|issue|cause|reason|bug|culprit|error|failure)s?(?: here| really| actually| though)? "
+        r"(?:(?:is|was|were|be)(?: \w+ly)? (?:that|because|caused by|due to|in the|in \S+\(\))"
+        r"|(?:appears|seems|turn(?:s|ed) out) to be (?:that|in|with|caused|the|a|an)\b|was (?:the|a|an|in|with) )"
+        r"|\bturn(?:s|ed) out (?:to be|that|the|it)\b"
+        r"|\b(?:it|this|that) (?:is|was)(?: \w+ly)?(?: indeed| in fact)? (?:caused by|due to|because)\b"
+        r"|\buser error\b|\bpilot error\b",
+    ),
+    "fixed_elsewhere": (
+        3.5,
+        r"\b(?:already|been|was|is|its|it's|got) (?:fixed|solved|resolved|addressed) (?:in|by|with|as part of) \S",
+    ),
+    "added_after": (3, rf" [-–:] (?:{PAST}) (?:a|an|the|new|support|option|property|\w+) \S"),
+    "able": (4.5, rf"\b(?:you|users?|one) (?:should be|are|will be) able to (?:{BASE}|use|set|do|call|pass)\b"),
+    "now_does": (
+        3,
+        rf"\bnow (?:also |only |\w+ly )?(?:{PERSON})\b|\b(?:is|are) now (?:{PARTICIPLE})\b",
+    ),
     "solved_by": (
         3,
         r"\b(?:fixed|solved|resolved|addressed|avoided|worked around|overcome|cured|helped) (?:\w+ ){0,3}"
         r"(?:by (?:\w+ing|the|a|default)|when (?:i|we|you) |after )|\bmakes? the (?:problem|issue|error) go away\b"
-        r"|\b(?:fix|solve|resolve|avoid|cure)s? the (?:problem|issue|error)\b",
+        r"|\b(?:fix(?:e[sd])?|(?:solve|resolve|avoid|cure)[sd]?) the (?:problem|issue|error)\b",
     ),
     "do": (
         3,
@@ -141,7 +174,8 @@ POINTS: dict[str, tuple[float, str]] = {
     ),
     "advised": (
         3,
-        r"\b(?:suggest|recommend|advise)(?: that)? (?:you|using|moving|upgrading|testing|trying|setting|switching)\b"
+        r"\b(?:suggest|recommend|advise|encourage)(?: that)?"
+        r" (?:you|using|moving|upgrading|testing|trying|setting|switching)\b"
         r"|\bbetter to use\b|\buse (?:\S+ ){1,3}instead *(?:[.,;!]|$)",
     ),
     "needed": (
@@ -151,10 +185,11 @@ POINTS: dict[str, tuple[float, str]] = {
     ),
     "by_doing": (2, rf"\b(?:by|through|after) (?:\w+ly )?(?:{GERUND}|using|calling|passing|implementing)\b"),
     "by_design": (
-        2.5,
+        3.5,
         r"\b(?:as designed|by design|(?:works|behaves|is|are) as (?:intended|expected|documented)|(?:expected|intended"
         r"|desired) behaviou?r"
         r"|(?:is not|isn't|are not|aren't) (?:a )?(?:valid|supported|allowed|meant)|misconfigur\w+|nothing to fix"
+        r"|nothing (?:else |more )?(?:can|could) be done"
         r"|known (?:limitation|issue)|no longer (?:supported|maintained|used|needed|necessary))\b",
     ),
     "effect": (
