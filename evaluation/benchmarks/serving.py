@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import orjson
 import uvloop
+from prometheus_client.parser import text_string_to_metric_families
 
 from evaluation.benchmarks.served import SUGGEST, Client, Sent, closed_loop, open_loop
 from evaluation.benchmarks.serving_sides import OURS, PLAIN, Sides, make_sides, read_sides
@@ -50,6 +51,8 @@ class Side:
     ----------
     body : callable
         Of a ticket's subject, description and the number of cases wanted.
+    metrics : str or None
+        Path of the figures that tell how long each part of an answer took, where the service has them.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Side:
     path: str
     body: Callable[[str, str, int], bytes]
     token: str = ""
+    metrics: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,7 @@ def _ours(workspace: Path) -> Iterator[Side]:
                     {"ticket": {"subject": subject, "description": description}, "top_k": k}
                 ),
                 made.token,
+                "/metrics",
             )
         finally:
             revoke_key(history, made.key.key_id)
@@ -141,10 +146,12 @@ def _measured(side: Side, sides: Sides, *, seconds: float, per_second: float | N
             for _ in range(_N_WARM):
                 await client.send("POST", side.path, questions())
             quality = await _quality(client, side, sides)
-            closed = {}
+            closed, parts = {}, {}
             for connections in CONNECTIONS:
+                before = await _part_seconds(client, side)
                 sent = await closed_loop(client, questions, connections=connections, seconds=seconds, path=side.path)
                 closed[str(connections)] = _figures(sent)
+                parts[str(connections)] = _part_figures(before, await _part_seconds(client, side), len(sent.answers))
             rate = per_second or OPEN_SHARE * closed["8"]["per_second"]
             opened = await open_loop(client, questions, per_second=rate, seconds=seconds, path=side.path)
             again = questions()
@@ -152,6 +159,7 @@ def _measured(side: Side, sides: Sides, *, seconds: float, per_second: float | N
             client.close()
             return {
                 "closed": closed,
+                "parts_ms": parts,
                 "open": {"rate": round(rate, 1), **_figures(opened)},
                 "repeats_8": _figures(repeated),
                 "quality": quality,
@@ -196,6 +204,21 @@ async def _quality(client: Client, side: Side, sides: Sides) -> dict[str, Any]:
         "queries": len(with_same),
         "recall_at_10": _ratio(found, len(with_same)) if with_same else None,
     }
+
+
+async def _part_seconds(client: Client, side: Side) -> dict[str, float]:
+    """Seconds that each part has taken since the start, all answers together."""
+    if side.metrics is None:
+        return {}
+    answer = await client.send("GET", side.metrics)
+    samples = (each for family in text_string_to_metric_families(answer.body.decode()) for each in family.samples)
+    return {each.labels["part"]: each.value for each in samples if each.name == "precedent_part_seconds_sum"}
+
+
+def _part_figures(before: dict[str, float], after: dict[str, float], n: int) -> dict[str, float]:
+    """Milliseconds of each part of an answer, by the clock, in the mean; what took none is left out."""
+    taken = {part: 1e3 * (seconds - before.get(part, 0.0)) / n for part, seconds in after.items()}
+    return {part: round(ms, 2) for part, ms in taken.items() if ms > 0}
 
 
 async def _asked(client: Client, side: Side, case: Case) -> dict[str, Any]:
