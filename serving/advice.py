@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.advice_signals import is_discussion, points, ruled_out_as
+from serving.advice_signals import is_discussion, is_never_shown, is_proposal, names_release, points
 from serving.advice_words import n_telling_words
 from serving.sentences import READ_CHARS, sentences
 
 MAX_SUMMARY_CHARS = 400
 _SHOWN_FROM = 3.0
 _ACCOUNT = 1.5
+_PROPOSAL = -1.5
+_RELEASE = 3.0
 _MIN_WORDS_ACCOUNT = 2
 _MIN_WORDS_DISCUSSION = 3
 _MAX_SENTENCES = 40
@@ -48,16 +50,20 @@ def what_was_done(note: str, *, is_message: bool = False) -> list[Told]:
     >>> what_was_done("Committed to trunk and branch-2. Thanks Bob!")
     []
     """
-    is_account = not is_message and not is_discussion(note[:READ_CHARS])
-    bonus = _ACCOUNT if is_account else 0.0
+    read = note[:READ_CHARS]
+    is_account = not is_message and not is_discussion(read)
+    bonus = (_ACCOUNT if is_account else 0.0) + (_PROPOSAL if is_proposal(read) else 0.0)
     min_words = _MIN_WORDS_ACCOUNT if is_account else _MIN_WORDS_DISCUSSION
     found = []
     for place, sentence in enumerate(sentences(note)):
         if place == _MAX_SENTENCES:
             break
-        total = bonus + points(sentence, is_account=is_account)
+        is_release = names_release(sentence)
+        total = bonus + points(sentence, is_account=is_account) + (_RELEASE if is_release else 0.0)
         # The cheapest first: most sentences are none.
-        if total >= _SHOWN_FROM and not ruled_out_as(sentence) and n_telling_words(sentence) >= min_words:
+        if total < _SHOWN_FROM or is_never_shown(sentence):
+            continue
+        if is_release or n_telling_words(sentence) >= min_words:
             found.append(Told(place, sentence, total))
     return found
 

@@ -40,9 +40,7 @@ RULED_OUT: dict[str, str] = {
         r"|automatically generated|test results?:|console output|findbugs|checkstyle|javac\b|release audit|^\[?exec\]"
         r"|hadoop ?qa|\btest-patch\b|\b(?:hudson|jenkins)\b|appears? to (?:include|introduce|have caused)|\{color"
         r"|justify why|no new (?:unit )?tests?|(?:no|not) (?:\w+ )?tests? (?:\w+ )?(?:needed|included|required"
-        r"|necessary)|^no (?:\w+ ){0,2}tests? (?:have|has|were|was|are|is)\b"
-        r"|\[\w+@\w[\w.-]*[^\]]*\] ?[#$]|^\$ \w"
-        r"|^\W{0,2}\d{4}-\d\d-\d\d[ t]\d\d:\d\d|^\W*(?:warn|info|error|debug|fatal)\b ?[\[:]"
+        r"|necessary)|^no (?:\w+ ){0,2}tests? (?:have|has|were|was|are|is|added|written|changed)\b"
     ),
     "request": (
         r"\bplease (?:also )?(?:re-?open|open|file|create|submit|review|provide|attach|post|take a look|let (?:me|us)"
@@ -124,7 +122,10 @@ POINTS: dict[str, tuple[float, str]] = {
     "fix_is": (
         6,
         r"\b(?:fix|solution|work-?around|trick|remedy|resolution)(?: for \S+ \S+| here)? (?:is|was|are|were|would be)"
-        r" (?:to|that|by|a|an|in|adding|using|making|setting|changing|removing)\b|\bfix(?:es)? (?:was "
+        r" (?:to|that|by|a|an|in|adding|using|making|setting|changing|removing)\b"
+        r"|\b(?:correct|right|proper|best|real) (?:fix|solution)\b.{0,40} (?:is|was|should be|would be) \w"
+        r"|\b(?:turned out|realized|realised|found out)(?: that)? (?:i|we|you) (?:need|needed|have|had) to \w"
+        r"|\bfix(?:es)? (?:was "
         r"|has been )?added\b"
         r"|^(?:work-?around|solution|(?:the )?fix|resolution|(?:root )?cause)\s*:\s*\w|\w (?:fixes|solves"
         r"|cures) (?:this|that)\b",
@@ -150,10 +151,21 @@ POINTS: dict[str, tuple[float, str]] = {
         r"\b(?:already|been|was|is|its|it's|got) (?:fixed|solved|resolved|addressed) (?:in|by|with|as part of) \S",
     ),
     "added_after": (3, rf" [-–:] (?:{PAST}) (?:a|an|the|new|support|option|property|\w+) \S"),
-    "able": (4.5, rf"\b(?:you|users?|one) (?:should be|are|will be) able to (?:{BASE}|use|set|do|call|pass)\b"),
+    "able": (
+        4.5,
+        rf"\b(?:you|users?|one) (?:should be|are|will be) able to (?:{BASE}|use|set|do|call|pass)\b"
+        rf"|\b(?:you|users?|one|anyone|developers?|admins?)(?: who (?:\w+ ){{1,6}})? ?may"
+        rf" (?:also )?(?:{BASE}|use|set)\b",
+    ),
     "now_does": (
         3,
         rf"\bnow (?:also |only |\w+ly )?(?:{PERSON})\b|\b(?:is|are) now (?:{PARTICIPLE})\b",
+    ),
+    "decided_against": (
+        5,
+        r"\b(?:won'?t[ -]?fix|wontfix|not an? (?:bug|problem|issue)|invalid|by design)\b.{0,40}"
+        r"\b(?:because|since|as|given that)\b(?: \S+){4}"
+        r"|\b(?:clos(?:e|ed|ing)|resolv(?:e|ed|ing)) this(?: \w+)?\b.{0,40}\b(?:because|given that)\b(?: \S+){4}",
     ),
     "solved_by": (
         3,
@@ -240,6 +252,7 @@ POINTS: dict[str, tuple[float, str]] = {
         r"|\b(?:filed|opened|created|raised) (?:this |it |a |an |another )?(?:new |separate |github )?"
         r"(?:\w+-\d+|jira|issue|ticket|bug|prs?|pull request)\b",
     ),
+    "background": (-2, r"^(?:before|prior to|previously|originally|historically|until now|in the past)\b"),
     "condition": (-1, r"^(?:if|when|while|given|unless|since)\b"),
     "should": (-1.5, r"\b(?:should|would|could|might|may|ought|shall|will)\b"),
     "trouble": (
@@ -268,6 +281,12 @@ ACCOUNT_POINTS: dict[str, tuple[float, str]] = {
         rf"{_OPENING}(?:{_WE} )?{_ADVERBS}[a-z]{{3,}}ed (?:the|a|an|all|both|its|his|her|their|our|this|that|\d+)\b",
     ),
 }
+# A release that has the fix is something to do: upgrade to it.
+_RELEASE = r"\b(?:fixed|solved|resolved|addressed|corrected) in (?:the )?(?:\w+ ){0,2}v?\d+\.\d+"
+_PROPOSAL = (
+    r"\b(?:what do you think|wdyt|thoughts|what do (?:others|you guys|folks|people) think"
+    r"|does (?:that|this) make sense)\b.{0,3}\?"
+)
 _DISCUSSION = (
     r"\b(?:patch(?:es)?|commit\w*|trunk|branch\S*|svn|jira|diff|javadoc|junit|unit tests?|review\w*|hadoop|method"
     r"|class|thread|null|imo|lgtm|nit)\b|(?:^|[^{])\bcode\b|\+1|\{\{|\w\(\)|\w#\w|\[~|\?(?:\s|$)|\bi(?:'(?:m|ve|ll|d))?\b"
@@ -277,8 +296,25 @@ _RULED_OUT_SET = PatternSet(RULED_OUT.values())
 _POINTS_SET = PatternSet(pattern for _, pattern in (*POINTS.values(), *ACCOUNT_POINTS.values()))
 _URL = Pattern(r"https?://\S+")
 _DISCUSSION_SET = PatternSet([_DISCUSSION])
+_RELEASE_SET = PatternSet([_RELEASE])
+_PROPOSAL_SET = PatternSet([_PROPOSAL])
 _IN_DISCUSSION = tuple(points for points, _ in POINTS.values()) + (0.0,) * len(ACCOUNT_POINTS)
 _IN_ACCOUNT = tuple(points for points, _ in (*POINTS.values(), *ACCOUNT_POINTS.values()))
+
+
+def is_never_shown(sentence: str) -> bool:
+    """Whether a sentence is of a kind that is never shown, however much it says besides.
+
+    That a case is closed is none of it where the sentence says why nothing was to be done.
+
+    Examples
+    --------
+    >>> is_never_shown("Closing as won't fix."), is_never_shown("Won't fix, since the old client is not built any more")
+    (True, False)
+    """
+    kinds = ruled_out_as(sentence)
+    is_reasoned = kinds == ["state"] and "decided_against" in signals(sentence) and "dup" not in sentence.lower()
+    return bool(kinds) and not is_reasoned
 
 
 def ruled_out_as(sentence: str) -> list[str]:
@@ -310,6 +346,22 @@ def points(sentence: str, *, is_account: bool) -> float:
 def is_discussion(text: str) -> bool:
     """Whether a text is one voice of a discussion among developers rather than an account of what was done."""
     return bool(_DISCUSSION_SET.which(_URL.sub(lambda _: b"", _lower(text))))
+
+
+def is_proposal(text: str) -> bool:
+    """Whether a text asks others what they think of what it says is to be done."""
+    return bool(_PROPOSAL_SET.which(_lower(text)))
+
+
+def names_release(sentence: str) -> bool:
+    """Whether a sentence says in which release a problem is fixed.
+
+    Examples
+    --------
+    >>> names_release("This was fixed in version 5.14.3"), names_release("Fixed as part of ABC-12")
+    (True, False)
+    """
+    return bool(_RELEASE_SET.which(_lower(sentence)))
 
 
 def signals(sentence: str) -> Iterable[str]:

@@ -22,6 +22,7 @@ _NOT_PROSE = re.compile(
     r"\s*(?:>|bq\.|\|)"  # quotes of mail and Jira, tables
     r"|\s*(?:at [\w$.]+\(|Caused by:|\.\.\. \d+ more|File \".*\", line \d|Traceback )"
     r"|\s*\[?\d{2,4}[-/]\d\d[-/]\d{2,4}[ T]\d\d:\d\d"  # logs begin with a time
+    r"|\s*\[?\w+@[\w.-]+[^\]]{0,80}\]?[#$] |\s*[0-9a-f]{7,40} "  # a shell's prompt, a commit in a log
     r"|(?:[-+] ?|@@ .*@@|diff --git |Index: |={3,}|-{3,}|[*_~]{3,}|#{7,})\s*$"
     r"|@@ |diff --git |Index: |\+\+\+ |--- |\$ |\s*(?:[\w.$]+\(.*\)|[{}]+);?\s*$|.*[;{}]\s*$"
 )
