@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.advice_signals import is_discussion, is_never_shown, is_proposal, names_release, points
+from serving.advice_kinds import ruled_out_as
+from serving.advice_signals import is_discussion, is_proposal, names_release, points, signals
 from serving.advice_words import n_telling_words
 from serving.sentences import READ_CHARS, sentences
 
@@ -66,6 +67,21 @@ def what_was_done(note: str, *, is_message: bool = False) -> list[Told]:
         if is_release or n_telling_words(sentence) >= min_words:
             found.append(Told(place, sentence, total))
     return found
+
+
+def is_never_shown(sentence: str) -> bool:
+    """Whether a sentence is of a kind that is never shown, however much it says besides.
+
+    That a case is closed is none of it where the sentence says why nothing was to be done.
+
+    Examples
+    --------
+    >>> is_never_shown("Closing as won't fix."), is_never_shown("Won't fix, since the old client is not built any more")
+    (True, False)
+    """
+    kinds = ruled_out_as(sentence)
+    is_reasoned = kinds == ["state"] and "decided_against" in signals(sentence) and "dup" not in sentence.lower()
+    return bool(kinds) and not is_reasoned
 
 
 def summary(told: list[Told]) -> str:

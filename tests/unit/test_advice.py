@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.advice import MAX_SUMMARY_CHARS, Told, summary, what_was_done
-from serving.advice_signals import ACCOUNT_POINTS, POINTS, RULED_OUT, is_discussion, points, ruled_out_as, signals
+from serving.advice_kinds import RULED_OUT, ruled_out_as
+from serving.advice_signals import ACCOUNT_POINTS, POINTS, is_discussion, points, signals
 from serving.advice_words import n_telling_words
 
 RULED_OUT_EXAMPLES = {
