@@ -28,6 +28,7 @@ from serving.beside import Loader, RetiredIndex, started
 from serving.logs import log
 from serving.metrics import Metrics
 from serving.suggester import Suggester
+from serving.vector_cache import CachingEncoder
 
 logger = logging.getLogger("precedent.follow")
 
@@ -258,6 +259,8 @@ class Follower:
         # Other indexes were rid of what the old one saw erased; the first one cannot know what happened before it.
         self._n_erased = 0 if old is None else parts.index.n_erased
         self._metrics.set_release(loading.release_id, parts.created_at)
+        if isinstance(encoder := parts.suggester.encoder, CachingEncoder):
+            self._metrics.watch_cache(lambda: encoder.lookups)
         log(logger, logging.INFO, "release served", release=loading.release_id)
         if old is not None:
             # Suggestions under way may still read the old index: it is closed when the last of them has ended.

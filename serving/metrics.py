@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from features.errors import PrecedentError
 from serving.partial import PARTIAL_NOTES
 from serving.schemas import Action, SeverityAnswer, Suggestion, TargetAnswer
 from serving.stages import Part, Took
+from serving.vector_cache import Lookups
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 UNMATCHED = "unmatched"
@@ -62,6 +65,8 @@ class Metrics:
         self.history_change = self._gauge("history_change", "Highest change number of the history")
         self.is_ready = self._gauge("ready", "1 when suggestions can be answered")
         self.release_refused = self._gauge("release_refused", "1 when the promoted release was refused")
+        self._cache = _CacheFigures()
+        self._registry.register(self._cache)
         self._served: str | None = None
         self._release = Gauge(
             "precedent_release_info", "1 for the release that is served", ("release",), registry=self._registry
@@ -84,6 +89,10 @@ class Metrics:
     def watch_queue(self, lane: str, n_waiting: Callable[[], int]) -> None:
         """Tell how many wait in a lane's queue, as it is when somebody asks."""
         self._queue.labels(lane).set_function(n_waiting)
+
+    def watch_cache(self, lookups: Callable[[], Lookups]) -> None:
+        """Tell how many vectors were kept and how many were made, as it is when somebody asks."""
+        self._cache.lookups = lookups
 
     def observe_batch(self, n_tickets: int) -> None:
         """Take down the size of a batch."""
@@ -152,6 +161,23 @@ class Metrics:
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"precedent_{name}", text, registry=self._registry)
+
+
+class _CacheFigures(Collector):
+    """What the cache of vectors counts itself; it is another one once an encoder is replaced."""
+
+    def __init__(self) -> None:
+        self.lookups: Callable[[], Lookups] = Lookups
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Called when somebody asks for the figures."""
+        found = self.lookups()
+        family = CounterMetricFamily(
+            "precedent_vector_lookups", "Texts whose vector was kept, or had to be made", labels=["result"]
+        )
+        family.add_metric(["hit"], found.n_hits)
+        family.add_metric(["miss"], found.n_misses)
+        yield family
 
 
 def _error_codes(kind: type[PrecedentError]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +15,14 @@ from features.token_vectors import TokenVectors
 
 N_KEPT = 4096
 """6 MB with 384 dimensions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """How many texts were looked up whose vectors were kept, and how many were not."""
+
+    n_hits: int = 0
+    n_misses: int = 0
 
 
 class CachingEncoder:
@@ -32,6 +41,12 @@ class CachingEncoder:
         self._n_kept = n_kept
         self._kept: OrderedDict[bytes, Vectors] = OrderedDict()
         self._lock = threading.Lock()
+        self._lookups = Lookups()
+
+    @property
+    def lookups(self) -> Lookups:
+        """What was looked up since it was made."""
+        return self._lookups
 
     @property
     def fingerprint(self) -> str:
@@ -53,6 +68,9 @@ class CachingEncoder:
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         with self._lock:
             known = {key: self._kept[key] for key in keys if key in self._kept}
+            n_hits = sum(key in known for key in keys)
+            so_far = self._lookups
+            self._lookups = Lookups(so_far.n_hits + n_hits, so_far.n_misses + len(keys) - n_hits)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
             known |= zip(missing, self._encoder.encode(list(missing.values())), strict=True)

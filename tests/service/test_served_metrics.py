@@ -78,6 +78,21 @@ def test_a_suggestion_moves_the_figures_that_it_should(service):
     assert parts < moved("precedent_request_seconds_sum", route="/v1/suggest")
 
 
+def test_a_repeat_is_a_hit_of_the_cache(service):
+    subject = "Cannot log in since the cache was counted"
+    service.suggest(subject, "SAML assertion rejected")
+    before = after(service, samples(service), 0)
+    service.suggest(subject, "SAML assertion rejected")
+    now = after(service, before, 1)
+    hits, misses = (
+        value(now, "precedent_vector_lookups_total", result=result)
+        - value(before, "precedent_vector_lookups_total", result=result)
+        for result in ("hit", "miss")
+    )
+    assert hits > 0
+    assert misses == 0
+
+
 def test_errors_count_by_code_and_tickets_of_a_batch_each(service):
     before = samples(service)
     service.post("/v1/suggest", {"tickt": {}})

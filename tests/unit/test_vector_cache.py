@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from features.encoder import Encoder, HashingEncoder, Vectors
-from serving.vector_cache import CachingEncoder
+from serving.vector_cache import CachingEncoder, Lookups
 
 
 class Counting(HashingEncoder):
@@ -66,3 +66,10 @@ def test_threads_get_what_they_asked_for() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = np.vstack(list(pool.map(lambda text: cache.encode([text]), texts)))
     np.testing.assert_array_equal(found, HashingEncoder(16).encode(texts))
+
+
+def test_it_counts_what_was_kept_and_what_was_made() -> None:
+    cache = CachingEncoder(HashingEncoder(16))
+    cache.encode(["a", "b"])
+    cache.encode(["b", "c", "b"])
+    assert cache.lookups == Lookups(n_hits=2, n_misses=3)
