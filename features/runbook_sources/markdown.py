@@ -10,14 +10,13 @@ from typing import Any
 from urllib.parse import quote
 
 import yaml
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from features.intake_checks import cleaned
 from features.runbook_sources.base import MAX_FILE_BYTES, FoundRunbook, RejectedPage
-from features.runbook_sources.document import Block, Page, to_runbook
+from features.runbook_sources.document import Page, to_runbook
 from features.runbook_sources.fields import PageFields
 from features.runbook_sources.links import whole_links
+from features.runbook_sources.markdown_text import read_markdown
 from features.runbook_sources.page_files import PageFiles, read_some, read_text
 from features.runbooks import Runbook, slug
 
@@ -25,7 +24,6 @@ SUFFIXES = (".md", ".markdown")
 MAX_FRONT_MATTER_CHARS = 20_000
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n?^---[ \t]*$\n?", re.DOTALL | re.MULTILINE)
 _ID_LINE = re.compile(r"^id[ \t]*:.*$", re.MULTILINE)
-_MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
 class MarkdownSource:
@@ -146,12 +144,6 @@ def named_id(markdown: str) -> str | None:
     return None if line is None else _scalar(_split_front_matter(f"---\n{line.group()}\n---\n")[0], "id")
 
 
-def read_markdown(text: str) -> tuple[list[Block], list[str]]:
-    """Blocks and link targets of a text without front matter. Images are neither."""
-    tokens = _MARKDOWN.parse(text)
-    return list(_blocks(tokens)), [target for token in tokens for target in _targets(token)]
-
-
 def _split_front_matter(text: str) -> tuple[Mapping[str, Any], str]:
     match = _FRONT_MATTER.match(text)
     if match is None:
@@ -179,51 +171,6 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not taken, write the value out")
         return super().compose_node(parent, index)
-
-
-def _blocks(tokens: list[Token]) -> Iterator[Block]:
-    rows: list[list[str]] = []
-    is_table = False
-    for position, token in enumerate(tokens):
-        match token.type:
-            case "table_open":
-                rows, is_table = [], True
-            case "table_close":
-                is_table = False
-                yield Block("\n".join(cell for row in rows for cell in row), rows=tuple(map(tuple, rows)))
-            case "tr_open":
-                rows.append([])
-            case "inline" if is_table:
-                rows[-1].append(_plain(token))
-            case "inline":
-                opening = tokens[position - 1]
-                yield Block(_plain(token), int(opening.tag[1:]) if opening.type == "heading_open" else 0)
-            case "fence" | "code_block":
-                yield Block(token.content.rstrip("\n"))
-
-
-def _plain(inline: Token) -> str:
-    parts = []
-    for child in inline.children or []:
-        if child.type in {"softbreak", "hardbreak"}:
-            parts.append("\n")
-        elif child.type in {"text", "code_inline"}:
-            parts.append(child.content)
-    return "".join(parts).strip()
-
-
-def _targets(token: Token) -> Iterator[str]:
-    """Targets of the links of an inline token, but for links that show nothing but an image (badges)."""
-    target, shows_text, shows_image = None, False, False
-    for child in token.children or []:
-        if child.type == "link_open":
-            target, shows_text, shows_image = child.attrGet("href"), False, False
-        elif child.type == "link_close" and target and (shows_text or not shows_image):
-            yield str(target)
-        elif child.type == "image":
-            shows_image = True
-        elif child.content.strip():
-            shows_text = True
 
 
 def _fields(head: Mapping[str, Any]) -> PageFields:

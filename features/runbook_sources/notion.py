@@ -11,7 +11,8 @@ from features.intake_checks import cleaned
 from features.runbook_sources.base import MAX_FILE_BYTES, FoundRunbook, RejectedPage
 from features.runbook_sources.document import Page, to_runbook
 from features.runbook_sources.links import whole_links
-from features.runbook_sources.markdown import read_markdown, runbook_id
+from features.runbook_sources.markdown import runbook_id
+from features.runbook_sources.markdown_text import read_markdown
 from features.runbook_sources.page_files import PageFiles, read_text
 from features.runbooks import Runbook
 

@@ -103,6 +103,12 @@ def test_export(tmp_path: Path, form):
     )
 
 
+def test_callouts_are_read(tmp_path: Path):
+    (tmp_path / f"Lag {SYNC}.md").write_text("# Lag\n\n<aside>\n\N{WARNING SIGN} All sessions are lost.\n\n</aside>\n")
+    (runbook,) = read_runbooks(tmp_path).runbooks
+    assert runbook.sections[0].text == "\N{WARNING SIGN} All sessions are lost."
+
+
 def test_a_site_of_one_s_own(tmp_path: Path):
     sync = next(
         each
