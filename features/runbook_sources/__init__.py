@@ -122,7 +122,7 @@ def detect_kind(files: PageFiles, path: Path) -> str:
     SourceUnreadable
         If none of :data:`KINDS` is.
     """
-    from features.runbook_sources.confluence_html import BODY_ID, html_page_id
+    from features.runbook_sources.confluence_html import ATTACHMENTS, BODY_ID, html_page_id
     from features.runbook_sources.confluence_xml import ENTITIES
     from features.runbook_sources.markdown import SUFFIXES
     from features.runbook_sources.notion import NAMED_BY_ID
@@ -131,12 +131,13 @@ def detect_kind(files: PageFiles, path: Path) -> str:
     if any(each.name == ENTITIES for each in paths):
         return "confluence"
     markdown = [each for each in paths if each.suffix.lower() in SUFFIXES]
+    html = [name for name in files.names if html_page_id(name)]
+    n_own = sum(ATTACHMENTS not in each.parts for each in markdown)
+    if len(html) > n_own and any(BODY_ID.encode() in _peek(files, name) for name in html[:_PEEKED_PAGES]):
+        return "confluence"
     if markdown:
         n_notion = sum(NAMED_BY_ID.search(each.stem) is not None for each in markdown)
         return "notion" if 2 * n_notion > len(markdown) else "markdown"
-    html = [name for name in files.names if html_page_id(name)]
-    if any(BODY_ID.encode() in _peek(files, name) for name in html[:_PEEKED_PAGES]):
-        return "confluence"
     raise SourceUnreadable(
         f"{path} holds neither Markdown files (*.md) nor an export of Confluence or Notion; give the folder or zip "
         "archive that does."

@@ -17,6 +17,8 @@ from features.runbooks import Runbook
 
 BODY_ID = "main-content"
 """The id of the element that holds a page's text."""
+ATTACHMENTS = "attachments"
+"""The folder of the files that are attached to pages."""
 _PAGE_NAME = re.compile(r"(?:^|_)(\d+)\.html\Z")
 _LISTINGS = {"toc-macro", "childpages-macro", "plugin_pagetree", "aui-icon", "expand-control-icon"}
 _BLANKS = re.compile(r"\s+")
@@ -74,7 +76,7 @@ class ConfluenceHtmlSource:
             other = None if "://" in target else html_page_id(path)
             if other is not None and self._base_url is not None:
                 yield f"{page_url(self._base_url, other)}{hash_mark}{fragment}"
-            elif not path.startswith("attachments/"):
+            elif not path.startswith(f"{ATTACHMENTS}/"):
                 yield target
 
 
@@ -82,7 +84,7 @@ def html_page_id(name: str) -> str | None:
     """The id in a file's name; None for what is no page."""
     path = PurePosixPath(name)
     match = _PAGE_NAME.search(path.name)
-    return match.group(1) if match and "attachments" not in path.parts else None
+    return match.group(1) if match and ATTACHMENTS not in path.parts else None
 
 
 def page_url(base_url: str | None, page_id: str) -> str | None:

@@ -139,6 +139,15 @@ def test_html_export(tmp_path: Path, is_zip: bool):
     ]
 
 
+def test_attached_markdown_does_not_hide_an_html_export(tmp_path: Path):
+    folder = html_export(tmp_path) / "OPS"
+    (folder / "attachments" / "98400" / "notes.md").write_text("# Notes\n\nAttached.")
+    assert read_runbooks(folder).kind == "confluence"
+    for name in ("a.md", "b.md"):  # as many as the pages
+        (folder / name).write_text("# A\n\nRestart it.")
+    assert read_runbooks(folder).kind == "markdown"
+
+
 def test_html_export_without_a_base_url_keeps_links_as_they_are(tmp_path: Path):
     (runbook,) = read_runbooks(html_export(tmp_path)).runbooks
     assert runbook.url is None
