@@ -163,7 +163,7 @@ def _without(block: Block, names: frozenset[str]) -> Iterator[Block]:
     if not any(name in names for name, _ in pairs):
         yield block
     elif not all(name in names for name, _ in pairs):
-        lines = [f"{name}: {value}" for name, value in pairs if name not in names]
+        lines = [f"{name}: {value}".strip() for name, value in pairs if name not in names]
         yield Block("\n".join(lines))
 
 

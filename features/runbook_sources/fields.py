@@ -39,6 +39,7 @@ _NAMES = {
     "tags": "tags|labels|keywords",
 }
 _FIELD_OF = {name: field for field, names in _NAMES.items() for name in names.split("|")}
+_EMPTY_LINE = re.compile(r"([^\W\d_][^\n:：|]{0,39}?)\s*[:：]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,11 @@ NO_FIELDS = PageFields()
 
 
 def split_field_line(line: str) -> tuple[str, str] | None:
-    """Name and value of a line as 'Owner: payments team'; None for any other."""
-    match = _LINE.fullmatch(line.strip())
-    return (match.group(1), match.group(2)) if match else None
+    """Name and value of a line as 'Owner: payments team', or of a known field left empty; None for any other."""
+    if match := _LINE.fullmatch(line.strip()):
+        return match.group(1), match.group(2)
+    empty = _EMPTY_LINE.fullmatch(line.strip())
+    return (empty.group(1), "") if empty and _field_of(empty.group(1)) else None
 
 
 def fields_of(pairs: Iterable[tuple[str, str]]) -> tuple[PageFields, frozenset[str]]:
@@ -85,7 +88,7 @@ def fields_of(pairs: Iterable[tuple[str, str]]) -> tuple[PageFields, frozenset[s
     found: dict[str, object] = {}
     names = set()
     for name, value in pairs:
-        field = _FIELD_OF.get(_NOT_WORD.sub(" ", name).strip().casefold())
+        field = _field_of(name)
         read = None if field is None else _value(field, value)
         if field is not None and read:
             found.setdefault(field, read)
@@ -108,6 +111,10 @@ def read_date(text: str) -> date | None:
         if (day := _day(dict(zip(order, match.groups(), strict=True)))) is not None
     ]
     return max(found)[1] if found else None
+
+
+def _field_of(name: str) -> str | None:
+    return _FIELD_OF.get(_NOT_WORD.sub(" ", name).strip().casefold())
 
 
 def _value(field: str, text: str) -> object:

@@ -65,6 +65,19 @@ def test_lines_that_are_not_understood_stay_text():
     assert runbook.sections[0].text == "Status: live\nLast reviewed: soon\nNote: mind the gap."
 
 
+@pytest.mark.parametrize("gap", ["\n", "\n\n", "\n- "])
+def test_a_field_left_empty_does_not_end_the_fields(gap: str):
+    runbook = read("# Lag\n" + gap + gap.join(["Owner:", "**Services:**", "Severity: Sev2", "Tags: dns"]) + "\n\nRead this.")
+    assert (runbook.owner, runbook.services, runbook.severity, runbook.tags) == (None, (), "Sev2", ("dns",))
+    assert runbook.sections[0].text == "Owner:\nServices:\nRead this."
+
+
+def test_a_line_that_leads_into_a_list_ends_the_fields():
+    runbook = read("# Lag\n\nDo this:\n\n- Severity: Sev2")
+    assert runbook.severity is None
+    assert runbook.sections[0].text == "Do this:\nSeverity: Sev2"
+
+
 def test_values_that_are_too_long_are_text():
     for line in (f"Owner: {'x' * 300}", f"Services: a,{' ' * 500_000}b"):
         runbook = read(f"# Lag\n\n{line}\n\nRead this.")
