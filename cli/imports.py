@@ -107,12 +107,18 @@ def _tell(result: ImportResult, as_json: bool) -> None:
     help="What PATH_OR_URL holds; told by its files where not given.",
 )
 @click.option("--base-url", default=None, help="Where the library is published; makes links to and in runbooks whole.")
-@click.option("--add", "others", flag_value="add", help="Remove nothing: this is one library of several.")
-@click.option("--replace", "others", flag_value="replace", help="Let it take the place of a wholly different library.")
+@click.option("--add", "is_added", is_flag=True, help="Remove nothing: this is one library of several.")
+@click.option("--replace", "is_replacing", is_flag=True, help="Let it take the place of a wholly different library.")
 @workspace_option
 @json_option
 def runbooks(
-    source: str, kind: str | None, base_url: str | None, others: str | None, workspace: Path | None, as_json: bool
+    source: str,
+    kind: str | None,
+    base_url: str | None,
+    is_added: bool,
+    is_replacing: bool,
+    workspace: Path | None,
+    as_json: bool,
 ) -> int:
     """Import runbooks from PATH_OR_URL: a folder or zip archive, or the URL of a git repository or zip archive.
 
@@ -121,6 +127,8 @@ def runbooks(
     of them. Pages that cannot be used are told with their reason and never stop the good ones;
     what is stored of them is kept. Exits 1, and changes nothing, when there was no good one.
     """
+    if is_added and is_replacing:
+        raise click.UsageError("Give --add or --replace, not both.")
     from features.history import History
     from features.intake import open_intake
     from features.runbook_sources import import_runbooks
@@ -132,11 +140,11 @@ def runbooks(
         intake = open_intake(settings)
         with closing(History.open(settings.history_url)) as history:
             prepared = [intake.prepare_runbook(runbook) for runbook in read.runbooks]
-            if others is None:
+            if not is_added and not is_replacing:
                 _check_related(source, {each.id for each in prepared}, {each.id for each in history.runbooks()})
-            is_kept = read.may_be_rejected if others != "add" else lambda _id: True
+            is_kept = read.may_be_rejected if not is_added else lambda _id: True
             changes = history.replace_runbooks(prepared, is_kept=is_kept)
-    _tell_runbooks(read, changes, as_json, is_added=others == "add")
+    _tell_runbooks(read, changes, as_json, is_added=is_added)
     return int(changes is None)
 
 

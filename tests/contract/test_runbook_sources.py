@@ -276,6 +276,10 @@ def test_a_second_library_replaces_the_first_only_when_told_to(precedent: Any, t
     assert refused.code == 1
     assert "None of the 1 stored runbooks" in refused.err
 
+    unclear = precedent("import", "runbooks", tmp_path / "ops", "--add", "--replace", *at)
+    assert unclear.code == 2
+    assert "Give --add or --replace, not both." in unclear.err
+
     added = json.loads(precedent("import", "runbooks", tmp_path / "ops", "--add", *at, "--json").out)
     assert (added["added"], added["removed"], added["kept"]) == (1, 0, ["wiki"])
     (tmp_path / "notes").mkdir()
