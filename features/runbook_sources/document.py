@@ -87,7 +87,7 @@ def to_runbook(page: Page) -> Runbook:
         services=found.services,
         owner=found.owner,
         severity=found.severity,
-        last_reviewed=found.last_reviewed or found.last_changed,
+        last_reviewed=found.review,
         tags=found.tags,
         links=tuple(dict.fromkeys(page.links)),
         sections=sections,

@@ -17,6 +17,17 @@ _TARGET = re.compile(r"\s*\((?:https?://[^()\s]*|[^()\s]*\.md)\)")
 _ISO = re.compile(r"\b(\d{4})[-/](\d{1,2})[-/](\d{1,2})\b")
 _MONTH_FIRST = re.compile(r"\b([A-Za-z]{3,9})\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})\b")
 _DAY_FIRST = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)?[. -]+([A-Za-z]{3,9})\.?,?[ -](\d{4})\b")
+# With a day above 12, the order of day and month is plain.
+_DAY_ABOVE_12 = re.compile(r"\b(1[3-9]|2\d|3[01])([-/.])(0?[1-9]|1[0-2])\2(\d{4})\b")
+_MONTH_THEN_DAY_ABOVE_12 = re.compile(r"\b(0?[1-9]|1[0-2])([-/.])(1[3-9]|2\d|3[01])\2(\d{4})\b")
+_DATE_FORMS = (
+    (_ISO, "ymd"),
+    (_MONTH_FIRST, "mdy"),
+    (_DAY_FIRST, "dmy"),
+    (_DAY_ABOVE_12, "d-my"),
+    (_MONTH_THEN_DAY_ABOVE_12, "m-dy"),
+)
+"""Patterns, and what their groups hold: year, month, day, or the separator."""
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 _NAMES = {
@@ -44,14 +55,24 @@ _EMPTY_LINE = re.compile(r"([^\W\d_][^\n:：|]{0,39}?)\s*[:：]")
 
 @dataclass(frozen=True, slots=True)
 class PageFields:
-    """What a page says of itself, beside title and text. ``last_changed`` stands in where nobody noted a review."""
+    """What a page says of itself, beside title and text.
+
+    ``last_changed`` stands in where nobody noted a review; not where one is noted that cannot be read
+    (``has_unread_review``), which may be long ago.
+    """
 
     owner: str | None = None
     services: tuple[str, ...] = ()
     severity: str | None = None
     last_reviewed: date | None = None
     last_changed: date | None = None
+    has_unread_review: bool = False
     tags: tuple[str, ...] = ()
+
+    @property
+    def review(self) -> date | None:
+        """When the page was last reviewed, or changed where that stands in."""
+        return self.last_reviewed or (None if self.has_unread_review else self.last_changed)
 
     def or_else(self, other: PageFields) -> PageFields:
         """These, and those of another where these have none."""
@@ -93,6 +114,8 @@ def fields_of(pairs: Iterable[tuple[str, str]]) -> tuple[PageFields, frozenset[s
         if field is not None and read:
             found.setdefault(field, read)
             names.add(name)
+        elif field == "last_reviewed" and _NOT_WORD.sub("", value):
+            found["has_unread_review"] = True
     return PageFields(**found), frozenset(names)  # type: ignore[arg-type]
 
 
@@ -106,7 +129,7 @@ def read_date(text: str) -> date | None:
     """
     found = [
         (match.start(), day)
-        for pattern, order in ((_ISO, "ymd"), (_MONTH_FIRST, "mdy"), (_DAY_FIRST, "dmy"))
+        for pattern, order in _DATE_FORMS
         for match in pattern.finditer(text)
         if (day := _day(dict(zip(order, match.groups(), strict=True)))) is not None
     ]

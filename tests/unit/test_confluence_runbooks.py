@@ -148,6 +148,14 @@ def test_attached_markdown_does_not_hide_an_html_export(tmp_path: Path):
     assert read_runbooks(folder).kind == "markdown"
 
 
+def test_the_last_change_does_not_hide_a_review_that_cannot_be_read(tmp_path: Path):
+    folder = html_export(tmp_path) / "OPS"
+    page = HTML_PAGE.replace("<p>Read this first.", "<p>Last reviewed: 02/03/2026</p><p>Read this first.")
+    (folder / "Sync-stalls_98400.html").write_text(page)
+    (runbook,) = read_runbooks(folder).runbooks
+    assert runbook.last_reviewed is None
+
+
 def test_html_export_without_a_base_url_keeps_links_as_they_are(tmp_path: Path):
     (runbook,) = read_runbooks(html_export(tmp_path)).runbooks
     assert runbook.url is None

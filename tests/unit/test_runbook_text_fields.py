@@ -103,6 +103,14 @@ def test_a_change_stands_in_for_a_review():
     assert read(reviewed).last_reviewed == date(2026, 1, 1)
 
 
+@pytest.mark.parametrize("review", ["02/03/2026", "soon"])
+def test_a_change_does_not_stand_in_for_a_review_that_cannot_be_read(review: str):
+    page = f"# Lag\n\nLast reviewed: {review}\nLast updated: 2026-05-01\n\nRead this."
+    assert read(page).last_reviewed is None
+    assert read(f"---\nlast_reviewed: 2026-01-01\n---\n{page}").last_reviewed == date(2026, 1, 1)
+    assert read(page.replace(review, "-")).last_reviewed == date(2026, 5, 1)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -113,6 +121,12 @@ def test_a_change_stands_in_for_a_review():
         ("2. January 2026", date(2026, 1, 2)),
         ("Created on May 1, 2020, last modified on Jan 02, 2026", date(2026, 1, 2)),
         ("02/01/2026", None),
+        ("20/02/2026", date(2026, 2, 20)),
+        ("2/20/2026", date(2026, 2, 20)),
+        ("20.02.2026 10:30", date(2026, 2, 20)),
+        ("20/02-2026", None),
+        ("31/02/2026", None),
+        ("20/13/2026", None),
         ("2026-13-45", None),
         ("Foo 2, 2026", None),
         ("", None),
