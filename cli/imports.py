@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from features.importing import ImportResult
     from features.runbooks import RunbookImport
 
+_INDEX_PAGES = frozenset(["readme", "index"])
+"""Ids of a Markdown library's front page."""
+
 
 @click.group("import")
 def import_group() -> None:
@@ -123,9 +126,9 @@ def runbooks(
     """Import runbooks from PATH_OR_URL: a folder or zip archive, or the URL of a git repository or zip archive.
 
     Reads Markdown, space exports of Confluence (HTML or XML), and Notion's export as Markdown. What is gone from the
-    library is removed; ids stay. Where no stored runbook is in the library, --add or --replace has to say what becomes
-    of them. Pages that cannot be used are told with their reason and never stop the good ones;
-    what is stored of them is kept. Exits 1, and changes nothing, when there was no good one.
+    library is removed; ids stay. Where no stored runbook, a README or index apart, is in the library, --add or
+    --replace has to say what becomes of them. Pages that cannot be used are told with their reason and never stop the
+    good ones; what is stored of them is kept. Exits 1, and changes nothing, when there was no good one.
     """
     if is_added and is_replacing:
         raise click.UsageError("Give --add or --replace, not both.")
@@ -149,14 +152,21 @@ def runbooks(
 
 
 def _check_related(source: str, new: set[str], stored: set[str]) -> None:
-    """Refuse to remove every stored runbook by mistake: for a mistyped folder, or a second library."""
+    """Refuse to remove every stored runbook by mistake: for a mistyped folder, or a second library.
+
+    Every library has a README or an index: one of the same id is no sign that it is the same library, unless nothing
+    else is stored.
+    """
     from features.errors import Conflict
 
-    if stored and not stored & new:
-        raise Conflict(
-            f"None of the {len(stored)} stored runbooks is in {source}, so all of them would be removed. Give --add to "
-            "keep them beside these, or --replace to remove them."
-        )
+    others = stored - _INDEX_PAGES or stored
+    if not others or others & new:
+        return
+    which = "stored runbooks" if others == stored else "stored runbooks beside README and index"
+    raise Conflict(
+        f"None of the {len(others)} {which} is in {source}, so all of them would be removed. Give --add to keep them "
+        "beside these, or --replace to remove them."
+    )
 
 
 def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, as_json: bool, *, is_added: bool) -> None:

@@ -16,7 +16,32 @@ _MARKDOWN = MarkdownIt("commonmark").enable("table")
 _HTML = Dialect(region_of=lambda _tag: None, region=BODY)
 _HIDDEN = ("script", "style")
 _LINE_BREAKING = frozenset(
-    "blockquote br dd details div dl dt h1 h2 h3 h4 h5 h6 hr li ol p pre summary table td th tr ul".split()
+    [
+        "blockquote",
+        "br",
+        "dd",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "summary",
+        "table",
+        "td",
+        "th",
+        "tr",
+        "ul",
+    ]
 )
 
 

@@ -286,3 +286,21 @@ def test_a_second_library_replaces_the_first_only_when_told_to(precedent: Any, t
     (tmp_path / "notes" / "new.md").write_text("# New\nRestart it.")
     replaced = json.loads(precedent("import", "runbooks", tmp_path / "notes", "--replace", *at, "--json").out)
     assert (replaced["added"], replaced["removed"]) == (1, 2)
+
+
+def test_a_readme_does_not_make_two_libraries_one(precedent: Any, tmp_path: Path):
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "ws" / "precedent.toml").write_text('encoder = "hashing"\n')
+    libraries = {"readme": ["README"], "wiki": ["README", "kafka"], "ops": ["README", "sev"]}
+    for library, names in libraries.items():
+        (tmp_path / library).mkdir()
+        for name in names:
+            (tmp_path / library / f"{name}.md").write_text(f"# {name}\nRestart it.")
+
+    def run(library: str) -> Any:
+        return precedent("import", "runbooks", tmp_path / library, "--workspace", tmp_path / "ws")
+
+    assert [run(library).code for library in ("readme", "readme", "wiki", "wiki")] == [0, 0, 0, 0]
+    refused = run("ops")
+    assert refused.code == 1
+    assert "None of the 1 stored runbooks beside README and index is in" in refused.err

@@ -67,7 +67,9 @@ def test_lines_that_are_not_understood_stay_text():
 
 @pytest.mark.parametrize("gap", ["\n", "\n\n", "\n- "])
 def test_a_field_left_empty_does_not_end_the_fields(gap: str):
-    runbook = read("# Lag\n" + gap + gap.join(["Owner:", "**Services:**", "Severity: Sev2", "Tags: dns"]) + "\n\nRead this.")
+    runbook = read(
+        "# Lag\n" + gap + gap.join(["Owner:", "**Services:**", "Severity: Sev2", "Tags: dns"]) + "\n\nRead this."
+    )
     assert (runbook.owner, runbook.services, runbook.severity, runbook.tags) == (None, (), "Sev2", ("dns",))
     assert runbook.sections[0].text == "Owner:\nServices:\nRead this."
 
