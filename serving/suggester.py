@@ -239,8 +239,11 @@ class Suggester:
             )
 
     def _follow(self, example: Example, prediction: Prediction, found: FoundCases) -> list[RunbookAnswer]:
+        runbooks = self.runbooks
+        if not len(runbooks):  # the subject need not be embedded for nothing
+            return []
         return runbook_answers(
-            self.runbooks,
+            runbooks,
             self.runbook_map,
             RunbookQuery.of(example.text, example.vector, self.encoder),
             category=prediction.category,

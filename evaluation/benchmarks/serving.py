@@ -17,7 +17,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -31,7 +31,7 @@ from evaluation.benchmarks.served import SUGGEST, Client, Sent, closed_loop, ope
 from evaluation.benchmarks.serving_sides import OURS, PLAIN, Sides, make_sides, read_sides
 from features.history import History
 from features.settings import load_settings
-from features.ticket import Case
+from features.ticket import Case, Ticket
 from serving.keys import Scope, create_key, revoke_key
 
 CONNECTIONS = (1, 8, 32)
@@ -50,7 +50,7 @@ class Side:
     Attributes
     ----------
     body : callable
-        Of a ticket's subject, description and the number of cases wanted.
+        Of a ticket and the number of cases wanted; when it was created is said where the service takes it.
     metrics : str or None
         Path of the figures that tell how long each part of an answer took, where the service has them.
     """
@@ -59,7 +59,7 @@ class Side:
     command: tuple[str, ...]
     environment: dict[str, str]
     path: str
-    body: Callable[[str, str, int], bytes]
+    body: Callable[[Ticket, int], bytes]
     token: str = ""
     metrics: str | None = None
 
@@ -113,7 +113,7 @@ def _plain(folder: Path) -> Side:
         (sys.executable, "-m", "bentoml", "serve", "evaluation.benchmarks.plain.service:Plain", "--host", "127.0.0.1"),
         {"PLAIN_FOLDER": str(folder), "BENTOML_DO_NOT_TRACK": "True"},
         "/suggest",
-        lambda subject, description, k: orjson.dumps({"subject": subject, "description": description, "top_k": k}),
+        lambda ticket, k: orjson.dumps({"subject": ticket.subject, "description": ticket.description, "top_k": k}),
     )
 
 
@@ -127,8 +127,15 @@ def _ours(workspace: Path) -> Iterator[Side]:
                 (sys.executable, "-m", "cli.main", "serve", "--workspace", str(workspace)),
                 {},
                 SUGGEST,
-                lambda subject, description, k: orjson.dumps(
-                    {"ticket": {"subject": subject, "description": description}, "top_k": k}
+                lambda ticket, k: orjson.dumps(
+                    {
+                        "ticket": {
+                            "subject": ticket.subject,
+                            "description": ticket.description,
+                            "created_at": ticket.created_at,
+                        },
+                        "top_k": k,
+                    }
                 ),
                 made.token,
                 "/metrics",
@@ -181,7 +188,7 @@ class _Questions:
     def __call__(self) -> bytes:
         ticket = self._asked[self._n % len(self._asked)].ticket
         self._n += 1
-        return self._side.body(f"{ticket.subject} {self._n}", ticket.description, 5)
+        return self._side.body(replace(ticket, subject=f"{ticket.subject} {self._n}"), 5)
 
 
 async def _quality(client: Client, side: Side, sides: Sides) -> dict[str, Any]:
@@ -222,7 +229,7 @@ def _part_figures(before: dict[str, float], after: dict[str, float], n: int) -> 
 
 
 async def _asked(client: Client, side: Side, case: Case) -> dict[str, Any]:
-    sent = await client.send("POST", side.path, side.body(case.ticket.subject, case.ticket.description, TOP_K))
+    sent = await client.send("POST", side.path, side.body(case.ticket, TOP_K))
     answer: dict[str, Any] = orjson.loads(sent.body)
     return answer
 
