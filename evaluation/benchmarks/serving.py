@@ -50,7 +50,7 @@ class Side:
     Attributes
     ----------
     body : callable
-        Of a ticket and the number of cases wanted; when it was created is said where the service takes it.
+        Of a ticket and the number of cases wanted; when and by whom it was created is said where the service takes it.
     metrics : str or None
         Path of the figures that tell how long each part of an answer took, where the service has them.
     """
@@ -133,6 +133,7 @@ def _ours(workspace: Path) -> Iterator[Side]:
                             "subject": ticket.subject,
                             "description": ticket.description,
                             "created_at": ticket.created_at,
+                            "reporter": ticket.reporter,
                         },
                         "top_k": k,
                     }

@@ -50,7 +50,9 @@ def read_sides(data: Path | None) -> Sides:
         pairs: Sequence[DuplicatePair] = ()
     else:
         issues = read_issues(data)
-        cases, pairs = list(issues.cases), issues.pairs
+        # Their product is their project, and so is their category: with it nothing would be left to be told.
+        cases = [replace(case, ticket=replace(case.ticket, product=None)) for case in issues.cases]
+        pairs = issues.pairs
     n_history = round(HISTORY_SHARE * len(cases))
     history, asked = cases[:n_history], cases[n_history:]
     known = {case.id for case in history}
