@@ -682,7 +682,8 @@ def test_a_killed_import_is_taken_up_again(precedent: Run, tmp_path: Path):
 
 
 def test_an_interrupted_command_says_so(tmp_path: Path):
-    source, workspace = tickets_file(tmp_path / "tickets.jsonl", 12_000), tmp_path / "ws"
+    # Some ten seconds of work: not done before a busy machine has looked at it once.
+    source, workspace = tickets_file(tmp_path / "tickets.jsonl", 60_000), tmp_path / "ws"
     process = import_process(source, workspace)
     deadline = time.monotonic() + 60
     while n_stored(workspace) == 0 and process.poll() is None:
