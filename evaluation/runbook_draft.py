@@ -12,7 +12,8 @@ from features.runbooks import slug
 from features.text import identifiers
 from features.ticket import Author, Case
 from serving.advice_safety import destructive_commands
-from serving.resolutions import resolutions, shown
+from serving.customer_names import Audience, CustomerNames
+from serving.resolutions import resolutions
 from serving.sentences import sentences
 
 _N_SYMPTOMS = 8
@@ -40,17 +41,24 @@ def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
         Markdown that ``precedent import runbooks`` reads.
     """
     open_to_all = [case for case in cases if case.ticket.access_group is None]
-    words = [word for word in words if not any(_names_customer(word, case) for case in open_to_all)]
-    title = _subject(open_to_all[0]) if open_to_all else ""
+    audience = Audience(names=CustomerNames({case.ticket.customer for case in cases if case.ticket.customer}))
+    words = [word for word in words if not any(_names_customer(word, case, audience) for case in open_to_all)]
+    title = _subject(open_to_all[0], audience) if open_to_all else ""
     title = title or " ".join(words).capitalize() or "Untitled"
     blocks = [
         _front_matter(open_to_all, title, words),
         f"# {title}",
         "## Meaning\n\n<!-- What is broken, in a sentence or two, and for whom. -->",
-        _listed("Symptoms", "What customers wrote; keep what tells this problem from others.", _symptoms(open_to_all)),
-        _listed("Diagnosis", "What agents looked at; put it in order, with the commands.", _checks(open_to_all)),
-        _listed("Resolution", "What was done, and in how many of the cases below.", _steps(open_to_all)),
-        _listed("Source cases", "Remove before publishing, or keep as links.", _sources(open_to_all)),
+        _listed(
+            "Symptoms",
+            "What customers wrote; keep what tells this problem from others.",
+            _symptoms(open_to_all, audience),
+        ),
+        _listed(
+            "Diagnosis", "What agents looked at; put it in order, with the commands.", _checks(open_to_all, audience)
+        ),
+        _listed("Resolution", "What was done, and in how many of the cases below.", _steps(open_to_all, audience)),
+        _listed("Source cases", "Remove before publishing, or keep as links.", _sources(open_to_all, audience)),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -76,19 +84,21 @@ def _listed(heading: str, hint: str, items: Iterable[str]) -> str:
     return "\n\n".join([f"## {heading}", f"<!-- {hint} -->", "\n".join(lines) or "- "])
 
 
-def _symptoms(cases: Sequence[Case]) -> Iterator[str]:
-    named = Counter(name for case in cases for name in {shown(name, case, None) for name in identifiers(case.ticket)})
+def _symptoms(cases: Sequence[Case], audience: Audience) -> Iterator[str]:
+    named = Counter(
+        name for case in cases for name in {audience.shown(name, case) for name in identifiers(case.ticket)}
+    )
     for name, n in named.most_common(_N_SYMPTOMS // 2):
         if n > 1:
             yield f"`{name}` (in {n} of {len(cases)} cases)"
     for case in cases[: _N_SYMPTOMS // 2]:
-        yield f"“{_subject(case)}” ({case.id})"
+        yield f"“{_subject(case, audience)}” ({case.id})"
 
 
-def _checks(cases: Sequence[Case]) -> list[str]:
+def _checks(cases: Sequence[Case], audience: Audience) -> list[str]:
     found: dict[str, str] = {}
     for case in cases:
-        for sentence in _agents_sentences(case):
+        for sentence in _agents_sentences(case, audience):
             if _CHECK.search(sentence):
                 found.setdefault(
                     sentence.lower(), f"{_short(sentence)} ({case.id}){_bold(destructive_commands(sentence))}"
@@ -96,32 +106,34 @@ def _checks(cases: Sequence[Case]) -> list[str]:
     return list(found.values())[:_N_CHECKS]
 
 
-def _agents_sentences(case: Case) -> Iterator[str]:
+def _agents_sentences(case: Case, audience: Audience) -> Iterator[str]:
     texts = [case.outcome.resolution or "", *(m.text for m in case.ticket.messages if m.by is Author.AGENT)]
     for text in texts:
-        yield from sentences(shown(text, case, None))
+        yield from sentences(audience.shown(text, case))
 
 
-def _steps(cases: Sequence[Case]) -> Iterator[str]:
-    for answer in resolutions((case for case in cases if case.outcome.is_resolved), limit=_N_RESOLUTIONS):
+def _steps(cases: Sequence[Case], audience: Audience) -> Iterator[str]:
+    for answer in resolutions(
+        ((1.0, case) for case in cases if case.outcome.is_resolved), audience, limit=_N_RESOLUTIONS
+    ):
         held = "" if answer.held_rate is None else f"; held in {answer.held_rate:.0%} of the cases that say so"
         yield f"{answer.summary} ({', '.join(answer.case_ids)}{held}){_bold(answer.warnings)}"
 
 
-def _sources(cases: Sequence[Case]) -> Iterator[str]:
+def _sources(cases: Sequence[Case], audience: Audience) -> Iterator[str]:
     for case in cases[:_N_SOURCES]:
         name = f"[{case.id}]({case.outcome.url})" if case.outcome.url else case.id
         resolved = f", resolved {case.outcome.resolved_at:%Y-%m-%d}" if case.outcome.resolved_at else ""
-        yield f"{name}: {_subject(case)}{resolved}"
+        yield f"{name}: {_subject(case, audience)}{resolved}"
 
 
-def _subject(case: Case) -> str:
-    return _short(shown(case.ticket.subject, case, None))
+def _subject(case: Case, audience: Audience) -> str:
+    return _short(audience.shown(case.ticket.subject, case))
 
 
-def _names_customer(word: str, case: Case) -> bool:
+def _names_customer(word: str, case: Case, audience: Audience) -> bool:
     name = word.capitalize()  # a topic's words are in lower case, which alone is no name
-    return shown(name, case, None) != name
+    return audience.shown(name, case) != name
 
 
 def _bold(warnings: Iterable[str]) -> str:

@@ -128,6 +128,7 @@ class CaseEntries:
         self._slot_of: dict[int, int] = {}
         self._row_of: dict[tuple[str, str], int] = {}
         self._systems: set[str] = set()
+        self._customers: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self._slot_of)
@@ -136,6 +137,11 @@ class CaseEntries:
     def n_slots(self) -> int:
         """Number of slots, dead ones included."""
         return len(self._ids)
+
+    @property
+    def customers(self) -> frozenset[str]:
+        """Names of the customers of all slots; the same object until there are others."""
+        return self._customers
 
     @property
     def row_ids(self) -> Slots:
@@ -197,8 +203,7 @@ class CaseEntries:
                 self._duplicate_of[slot] = targets
             if stored.case.outcome.targets:
                 self._targets[slot] = dict(stored.case.outcome.targets)
-        for counted in self._counted(np.arange(start, self.n_slots)).each():
-            self._record.add(counted)
+        self._take_up(start)
 
     def absorb(self, others: CaseEntries) -> None:
         """Append cases that were analysed apart, in the place of older versions; none of the others may be dead.
@@ -218,8 +223,7 @@ class CaseEntries:
         self._systems |= others._systems
         self._duplicate_of.update((start + slot, targets) for slot, targets in others._duplicate_of.items())
         self._targets.update((start + slot, targets) for slot, targets in others._targets.items())
-        for counted in self._counted(np.arange(start, self.n_slots)).each():
-            self._record.add(counted)
+        self._take_up(start)
 
     def drop(self, row_ids: Sequence[int]) -> Slots:
         """Let the slots of rows die and forget what they held; returns them. Unknown rows are passed over."""
@@ -337,7 +341,20 @@ class CaseEntries:
         entries._row_of = dict(zip(zip(systems, entries._ids, strict=True), rows, strict=True))
         entries._systems = set(systems)
         entries._record = entries._counted(np.arange(len(rows))).record()
+        entries._meet_customers(0)
         return entries
+
+    def _take_up(self, start: int) -> None:
+        """Take the slots from one on into what is known of all."""
+        for counted in self._counted(np.arange(start, self.n_slots)).each():
+            self._record.add(counted)
+        self._meet_customers(start)
+
+    def _meet_customers(self, start: int) -> None:
+        codes = np.unique(self._columns["customer"].values[start:]).tolist()
+        new = {label for code in codes if (label := self._names.label(code)) is not None} - self._customers
+        if new:
+            self._customers |= new
 
     def _facts(self, name: str, held: list[int], slots: Slots) -> list[Any]:
         """One attribute of the entries of slots, which are given as numbers and as an array."""

@@ -369,6 +369,11 @@ class CaseIndex:
             entries = self._parts.entries
             return entries.record(Who.of(ticket), at=at, own=entries.excluded_rows(own))
 
+    def customers(self) -> frozenset[str]:
+        """Names of the customers of its cases, and until it is compacted of cases that are gone."""
+        with self._lock.read():
+            return self._parts.entries.customers
+
     def row_of(self, id: str, *, system: str = "default") -> int | None:  # noqa: A002
         """Row of a case by the id that its source uses."""
         with self._lock.read():

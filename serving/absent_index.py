@@ -45,6 +45,10 @@ class AbsentIndex(CaseIndex):
 
     replay = build
 
+    def customers(self) -> frozenset[str]:
+        """Nobody."""
+        return frozenset()
+
     def record(self, *_: object, **__: object) -> NDArray[np.float64]:
         """Give the record of somebody who is not known."""
         return empty_record()

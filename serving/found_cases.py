@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from features.lexical import Hashes
 from features.ticket import Case
-from serving.advice_safety import destructive_commands
+from serving.advice_safety import MAX_WARNINGS, destructive_commands
 from serving.collapse import CaseGroup
+from serving.customer_names import Audience
 from serving.ranking import Tier
 from serving.reasons import Asked, case_reasons
-from serving.resolutions import shown
 from serving.schemas import RelatedOpen, SimilarCase
 
 
@@ -38,7 +38,14 @@ class FoundCases:
 
 
 def similar_case(
-    asked: Asked, group: CaseGroup, case: Case, *, tier: Tier, notes: Sequence[str], terms: Hashes
+    asked: Asked,
+    group: CaseGroup,
+    case: Case,
+    *,
+    audience: Audience,
+    tier: Tier,
+    notes: Sequence[str],
+    terms: Hashes,
 ) -> SimilarCase:
     """Show a group of resolved cases by one of them.
 
@@ -46,6 +53,8 @@ def similar_case(
     ----------
     case : Case
         The group's ``shown``, as the history has it, or as far as it is known.
+    audience : Audience
+        Who reads it.
     notes : sequence of str
         What is said of it beside why it is like the ticket.
     terms : ndarray of uint32, shape (n,)
@@ -53,7 +62,7 @@ def similar_case(
     """
     resolution = case.outcome.resolution
     if resolution is not None:
-        resolution = shown(resolution, case, asked.ticket.customer)
+        resolution = audience.shown(resolution, case)
     return SimilarCase(
         id=case.id,
         subject=case.ticket.subject,
@@ -66,7 +75,7 @@ def similar_case(
         outcome=case.outcome.outcome,
         duplicates=group.duplicates,
         why=[*case_reasons(asked, case.ticket, group.shown.candidate, terms), *notes],
-        warnings=destructive_commands(resolution or ""),
+        warnings=[*destructive_commands(resolution or ""), *audience.warnings(resolution or "")][:MAX_WARNINGS],
     )
 
 

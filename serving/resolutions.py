@@ -9,7 +9,8 @@ from statistics import median
 from features.lexical import analyze
 from features.ticket import Author, Case, FixOutcome
 from serving.advice import Told, summary, what_was_done
-from serving.advice_safety import MAX_WARNINGS, destructive_commands, without_customer
+from serving.advice_safety import MAX_WARNINGS, destructive_commands
+from serving.customer_names import Audience
 from serving.schemas import ResolutionAnswer
 from serving.sentences import beginning
 
@@ -22,46 +23,49 @@ _UNKNOWN_RATE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What one case says was done, and the text that says it."""
+    """What one case says was done, the text that says it, and how likely the case is of the same problem, 0 to 1."""
 
+    relevance: float
     case: Case
     source: str
     told: tuple[Told, ...]
     terms: frozenset[str]
 
 
-def advice_of(case: Case) -> Advice | None:
+def advice_of(relevance: float, case: Case) -> Advice | None:
     """What a case says was done: in its resolution note, else in the last message of an agent that says it."""
     outcome = case.outcome.resolution
     if outcome and (told := what_was_done(outcome)):
-        return _advice(case, outcome, told)
+        return _advice(relevance, case, outcome, told)
     messages = [message.text for message in case.ticket.messages if message.by is Author.AGENT]
     for text in reversed(messages[-_MAX_MESSAGES:]):
         if told := what_was_done(text, is_message=True):
-            return _advice(case, text, told)
+            return _advice(relevance, case, text, told)
     return None
 
 
-def _advice(case: Case, source: str, told: list[Told]) -> Advice:
+def _advice(relevance: float, case: Case, source: str, told: list[Told]) -> Advice:
     terms = frozenset(term for one in told for term in analyze(one.text))
-    return Advice(case, beginning(source), tuple(told), terms)
+    return Advice(relevance, case, beginning(source), tuple(told), terms)
 
 
-def resolutions(cases: Iterable[Case], *, asking: str | None = None, limit: int = 3) -> list[ResolutionAnswer]:
-    """Group what similar cases say was done: the most supported first, then what held, then the better case's.
+def resolutions(cases: Iterable[tuple[float, Case]], audience: Audience, *, limit: int = 3) -> list[ResolutionAnswer]:
+    """Group what similar cases say was done: first what is the most likely to hold for this problem.
+
+    That is the sum of the relevances of the cases that say it, times the share in which it held.
 
     Parameters
     ----------
-    cases : iterable of Case
-        Best first; those that do not say what was done are left out.
-    asking : str, optional
-        Customer of the ticket that asks; the names of others are masked.
+    cases : iterable of (float, Case)
+        Each with its relevance, best first; those that do not say what was done are left out.
+    audience : Audience
+        Who reads it: the names of other customers are masked or pointed out.
     limit : int
         Number of groups to give.
     """
     groups: list[list[Advice]] = []
-    for case in cases:
-        advice = advice_of(case)
+    for relevance, case in cases:
+        advice = advice_of(relevance, case)
         if advice is None:
             continue
         same = next((group for group in groups if _is_same(advice.terms, group[0].terms)), None)
@@ -69,9 +73,10 @@ def resolutions(cases: Iterable[Case], *, asking: str | None = None, limit: int 
             groups.append([advice])
         else:
             same.append(advice)
-    answers = [_answer(group, asking) for group in groups]
-    answers.sort(key=lambda answer: (-answer.support, -_rate(answer)))  # stable: among equals the better case leads
-    return answers[:limit]
+    answers = [(sum(advice.relevance for advice in group), _answer(group, audience)) for group in groups]
+    # Stable: among equals the better case leads.
+    answers.sort(key=lambda each: (each[0] * _rate(each[1]), each[0]), reverse=True)
+    return [answer for _, answer in answers[:limit]]
 
 
 def _is_same(a: frozenset[str], b: frozenset[str]) -> bool:
@@ -84,18 +89,18 @@ def _rate(answer: ResolutionAnswer) -> float:
     return _UNKNOWN_RATE if answer.held_rate is None else answer.held_rate
 
 
-def _answer(group: Sequence[Advice], asking: str | None) -> ResolutionAnswer:
+def _answer(group: Sequence[Advice], audience: Audience) -> ResolutionAnswer:
     outcomes = [advice.case.outcome.outcome for advice in group]
     known = [outcome for outcome in outcomes if outcome is not FixOutcome.UNKNOWN]
     # The fix that held is the one to follow; else the one of which it is not known that it failed.
     best = min(group, key=lambda advice: _PREFERENCE.index(advice.case.outcome.outcome))
     hours = [hours for advice in group if (hours := _hours(advice.case)) is not None]
-    warnings = [
-        warning for advice in group for warning in destructive_commands(shown(advice.source, advice.case, asking))
-    ]
+    # Masked before it is cut: half a name is still one.
+    told = summary([replace(told, text=audience.shown(told.text, best.case)) for told in best.told])
+    sources = [audience.shown(advice.source, advice.case) for advice in group]
+    warnings = [*(warning for source in sources for warning in destructive_commands(source)), *audience.warnings(told)]
     return ResolutionAnswer(
-        # Masked before it is cut: half a name is still one.
-        summary=summary([replace(told, text=shown(told.text, best.case, asking)) for told in best.told]),
+        summary=told,
         case_ids=[advice.case.id for advice in group],
         support=len(group),
         held_rate=round(known.count(FixOutcome.HELD) / len(known), 3) if known else None,
@@ -106,11 +111,6 @@ def _answer(group: Sequence[Advice], asking: str | None) -> ResolutionAnswer:
 
 
 _PREFERENCE = (FixOutcome.HELD, FixOutcome.UNKNOWN, FixOutcome.REOPENED)
-
-
-def shown(text: str, case: Case, asking: str | None) -> str:
-    """A text of a case as a customer's ticket may show it."""
-    return without_customer(text, case.ticket.customer, asking)
 
 
 def _hours(case: Case) -> float | None:

@@ -26,6 +26,7 @@ from features.runbook_index import RunbookIndex
 from features.runbook_query import RunbookQuery
 from features.text import model_text
 from features.ticket import Case, Ticket
+from serving.customer_names import Audience, KnownCustomers
 from serving.explain import Surroundings, explained
 from serving.found_cases import FoundCases, related_open, similar_case
 from serving.listing import Listing
@@ -127,6 +128,7 @@ class Suggester:
         self._read_cases = read_cases
         self.runbook_map = runbook_map or RunbookMap()
         self._listing = Listing(index, ranker, verdicts)
+        self._customers = KnownCustomers(index)
 
     @property
     def runbooks(self) -> RunbookIndex:
@@ -197,9 +199,7 @@ class Suggester:
             targets=prediction.targets,
             similar_cases=found.similar,
             related_open=found.open,
-            resolutions=resolutions(
-                (case for _, case in found.resolved[: query.top_k]), asking=example.ticket.customer
-            ),
+            resolutions=resolutions(found.resolved[: query.top_k], self._audience(example)),
             runbooks=runbooks,
             novel=prediction.novel,
             hidden_count=found.n_hidden,
@@ -219,6 +219,7 @@ class Suggester:
         with timed(Part.ASSEMBLE):
             # A shared form is no reason.
             terms = self.index.terms([group.shown.row_id for group in found[: query.top_k]])
+            audience = self._audience(example)
             asked = Asked.of(replace(example, text=self.index.without_boilerplate(example.text)), now=now)
             return FoundCases(
                 similar=[
@@ -226,6 +227,7 @@ class Suggester:
                         asked,
                         group,
                         cases[group.shown.row_id],
+                        audience=audience,
                         tier=self.ranker.tier(group.best.relevance) or "possible",
                         notes=listed.setbacks.notes(group.shown),
                         terms=terms.get(group.shown.row_id, NO_TERMS),
@@ -237,6 +239,9 @@ class Suggester:
                 n_hidden=n_hidden,
                 refused_runbooks=listed.verdicts.refused_runbooks,
             )
+
+    def _audience(self, example: Example) -> Audience:
+        return Audience(example.ticket.customer, self._customers.names())
 
     def _follow(self, example: Example, prediction: Prediction, found: FoundCases) -> list[RunbookAnswer]:
         runbooks = self.runbooks

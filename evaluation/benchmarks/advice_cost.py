@@ -19,6 +19,7 @@ from features.runbook_query import RunbookQuery
 from features.settings import Settings, load_settings
 from features.ticket import Case
 from serving.assemble import assemble
+from serving.customer_names import Audience, CustomerNames
 from serving.resolutions import resolutions
 from serving.runbook_answers import runbook_answers
 from serving.schemas import Suggestion
@@ -39,6 +40,7 @@ def cost(suggester: Suggester, history: History, settings: Settings, newest: Seq
         Milliseconds by the clock and of the processor, and what the tickets found.
     """
     times, n_runbooks, n_resolutions = Times(), 0, 0
+    names = CustomerNames(suggester.index.customers())
     for number, stored in enumerate(newest):
         ticket = stored.case.ticket
         example = suggester.example(ticket)
@@ -47,7 +49,7 @@ def cost(suggester: Suggester, history: History, settings: Settings, newest: Seq
         query = RunbookQuery.of(example.text, example.vector, suggester.encoder)
         measured = times if number >= _N_WARM else Times()
         with measured.measured():
-            found = resolutions((case for _, case in cases[:_N_SHOWN]), asking=ticket.customer)
+            found = resolutions(cases[:_N_SHOWN], Audience(ticket.customer, names))
             linked = runbook_answers(
                 suggester.runbooks,
                 suggester.runbook_map,

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.advice_safety import CUSTOMER, MAX_WARNINGS, destructive_commands, without_customer
+from serving.advice_safety import MAX_WARNINGS, destructive_commands
 
 
 @pytest.mark.parametrize(
@@ -68,53 +68,9 @@ def test_warnings_are_few_and_each_is_given_once():
     assert len(destructive_commands("dd of=" + "x" * 5000)[0]) <= 110
 
 
-@pytest.mark.parametrize(
-    ("text", "customer", "expected"),
-    [
-        ("Saltmarsh replayed it", "Saltmarsh Energy", "<CUSTOMER> replayed it"),
-        ("saltmarsh energy replayed it", "Saltmarsh Energy", "<CUSTOMER> replayed it"),
-        ("Saltmarsh-Energy's queue", "Saltmarsh Energy", "<CUSTOMER>'s queue"),
-        ("SALTMARSH tenant", "Saltmarsh Energy", "<CUSTOMER> tenant"),
-        ("Energy use fell on the marsh", "Saltmarsh Energy", "Energy use fell on the marsh"),
-        ("a tinder box in Lane 4", "Tinder Lane Florists", "a tinder box in <CUSTOMER> 4"),
-        ("acme and Acme, not acmeist", "acme-corp", "<CUSTOMER> and <CUSTOMER>, not acmeist"),
-        ("it broke; IT fixed it", "IT", "it broke; <CUSTOMER> fixed it"),
-        ("Ünal Öl rief an", "Ünal Öl", "<CUSTOMER> rief an"),
-        ("db01.saltmarsh.example, /srv/saltmarsh", "Saltmarsh Energy", "db01.<CUSTOMER>.example, /srv/<CUSTOMER>"),
-        (
-            "tenant saltmarsh_prod, a@saltmarsh.example",
-            "Saltmarsh Energy",
-            "tenant <CUSTOMER>_prod, a@<CUSTOMER>.example",
-        ),
-        ("eu-saltmarsh, saltmarsh2, SALTMARSH2", "Saltmarsh Energy", "eu-<CUSTOMER>, <CUSTOMER>2, <CUSTOMER>2"),
-        ("tenant=saltmarsh D:\\saltmarsh", "Saltmarsh Energy", "tenant=<CUSTOMER> D:\\<CUSTOMER>"),
-        ("SaltmarshProd, saltmarshProd", "Saltmarsh Energy", "<CUSTOMER>Prod, <CUSTOMER>Prod"),
-        ("SaltmarshDB rebuilt; NASAL care", "Saltmarsh NASA", "<CUSTOMER>DB rebuilt; NASAL care"),
-        ("Saltmarshs Server", "Saltmarsh Energy", "<CUSTOMER> Server"),
-        ("GithubRunner, GitHubRunner", "GitHub Inc", "<CUSTOMER>Runner, <CUSTOMER>Runner"),
-        ("DROP DATABASE SaltmarshProd", "Saltmarsh Energy", "DROP DATABASE <CUSTOMER>Prod"),
-        ("ÖRESUND asked; oresund", "Öresund Kraft", "<CUSTOMER> asked; oresund"),
-        ("ING asked; rotating; ing bank's", "ING Bank", "<CUSTOMER> asked; rotating; <CUSTOMER>'s"),
-        ("IBM replayed; IBM_PROD, SIBMA ibm", "IBM Deutschland", "<CUSTOMER> replayed; <CUSTOMER>_PROD, SIBMA ibm"),
-        ("told US and THE AG", "US Foods AG", "told US and THE AG"),
-        ("the lane. Lanes: lane by lane, planes", "Tinder Lane Florists", "the lane. <CUSTOMER>: lane by lane, planes"),
-        ("data/x and data_y, the sync. Then synced", "Data Sync Ltd", "data/x and data_y, the sync. Then synced"),
-        ("42 of port 8042 and 421", "42", "<CUSTOMER> of port 8042 and 421"),
-        ("nothing", None, "nothing"),
-        ("--", "--", "--"),
-    ],
-)
-def test_the_name_of_another_customer_is_masked(text: str, customer: str | None, expected: str):
-    assert without_customer(text, customer, "Dunmore Rail") == expected
-    assert without_customer(text, customer, None) == expected
-    assert without_customer(text, customer, customer) == text
-
-
-@given(st.text(), st.text(), st.none() | st.text())
-def test_no_text_or_name_raises(text: str, customer: str, asking: str | None):
+@given(st.text())
+def test_no_text_raises(text: str):
     destructive_commands(text)
-    shown = without_customer(text, customer, asking)
-    assert shown == text or CUSTOMER in shown
 
 
 def test_a_text_that_says_one_command_for_ever_is_not_read_to_its_end():

@@ -241,3 +241,16 @@ def test_duplicates_are_followed_to_the_end_of_each_chain():
     assert entries.duplicates([2, 77, 5]) == {2: (3,), 5: (), 3: (1,), 1: (2,)}
     assert entries.duplicates([4]) == {4: (4,)}
     assert len(entries.duplicates([1_000])) == len(chain)
+
+
+def test_customers_are_known_the_same_object_until_there_are_others():
+    entries = held(stored(1, customer="Acme"), stored(2, product="api"))
+    known = entries.customers
+    assert known == {"Acme"}
+    entries.extend([stored(3, customer="Acme")], [model_text(stored(3).case.ticket)])
+    assert entries.customers is known
+    entries.absorb(held(stored(4, customer="Dunmore Rail")))
+    assert entries.customers == {"Acme", "Dunmore Rail"}
+    entries.drop([1, 3])
+    columns, strings = entries.take(entries.live_slots)
+    assert CaseEntries.from_parts(columns, strings).customers == {"Dunmore Rail"}
