@@ -216,13 +216,16 @@ class Sent:
 async def closed_loop(
     client: Client, body: Callable[[], bytes], *, connections: int, seconds: float, path: str = SUGGEST
 ) -> Sent:
-    """Suggestions, each connection sending the next when it has its answer."""
+    """Suggestions, each connection sending the next when it has its answer; after a refusal, when it is told to."""
     sent = Sent()
     started = time.perf_counter()
 
     async def one() -> None:
-        while time.perf_counter() - started < seconds:
-            sent.answers.append(await client.send("POST", path, body()))
+        while (left := seconds - (time.perf_counter() - started)) > 0:
+            answer = await client.send("POST", path, body())
+            sent.answers.append(answer)
+            if answer.retry_after is not None:
+                await asyncio.sleep(min(answer.retry_after, left))
 
     await asyncio.gather(*(one() for _ in range(connections)))
     sent.seconds = time.perf_counter() - started
