@@ -42,6 +42,7 @@ SIGNALS: tuple[str, ...] = (
     "distinctness",
     "first_dense",
     "first_lexical",
+    "nearest_cosine",
 )
 """Names of the signals, in column order of :func:`signals`.
 
@@ -49,7 +50,8 @@ SIGNALS: tuple[str, ...] = (
 best candidate; ``agreement`` is the product of both shares; ``*_coverage`` and ``rarest_*`` are those of
 :class:`features.forward.Overlap`; ``recency_d`` is exp(-age / d days); ``log_length`` is of the case's characters;
 ``distinctness`` is 1 less the crowding of :class:`features.case_index.Candidate`; ``first_*`` mark the best of
-one method.
+one method. ``nearest_cosine`` is the same for all candidates of a ticket: it tells how near the history comes to it,
+and moves what a relevance is worth but not the order.
 """
 
 DAY_SECONDS = 86_400.0
@@ -113,6 +115,7 @@ def signals(
         "distinctness": 1.0 - raw["crowding"],
         "first_dense": (cosine_share >= 1.0).astype(np.float64),
         "first_lexical": (bm25_share >= 1.0).astype(np.float64),
+        "nearest_cosine": np.full(len(cosine), cosine.max()),
     }
     return np.column_stack([columns[name] for name in SIGNALS])
 
@@ -226,20 +229,20 @@ def _untrained() -> Ranker:
     # What 'precedent benchmark tune-untrained' prints; signals relative to the best candidate are left out on purpose.
     # Relevance is the probability of a match given that there is one: how often there is, only links can tell.
     weights = {
-        "bm25": 0.13,
-        "cosine": 3.64,
-        "subject_coverage": 1.50,
-        "case_subject_coverage": 2.07,
-        "rarest_shared": 2.71,
-        "recency_1000": 1.39,
-        "recency_180": 1.14,
-        "recency_20": 0.07,
+        "bm25": 0.09,
+        "cosine": 4.25,
+        "subject_coverage": 1.68,
+        "case_subject_coverage": 2.32,
+        "rarest_shared": 3.07,
+        "recency_1000": 1.56,
+        "recency_180": 1.29,
+        "recency_20": 0.10,
     }
     return Ranker(
         weights=tuple(weights.get(name, 0.0) for name in SIGNALS),
-        intercept=-8.96,
+        intercept=-10.22,
         strong=0.90,
-        possible=0.02,
+        possible=0.013,
         trained=False,
     )
 

@@ -82,9 +82,10 @@ class TrainingParams(Recipe):
         Share of calibration tickets that may be called novel.
     strong_precision : float
         Share of strong similar cases that are known matches, of tickets that have one; by its lower bound.
-    strong_for_unlinked, possible_for_unlinked : float
-        Largest share of tickets without a known match that are shown a strong case, and any case; the first by its
-        upper bound.
+    strong_for_unlinked : float
+        Largest share of tickets without a known match that are shown a strong case, by its upper bound.
+    possible_recall : float
+        Share of the known matches among the ten best candidates that are shown.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -107,7 +108,7 @@ class TrainingParams(Recipe):
     sev1_confidence: Share = 0.95
     strong_precision: Share = 0.9
     strong_for_unlinked: Share = 0.02
-    possible_for_unlinked: Share = 0.6
+    possible_recall: Share = 0.99
 
     @field_validator("calibration_share")
     @classmethod

@@ -2,18 +2,20 @@
 
 The weights that ship are learned on all links. What a score is worth as a probability, and from which probability a
 case is shown, is learned on scores that weights of other tickets' links gave to each (Platt, 1999), in folds, tickets
-without a link among them, in the proportion that the history has.
+without a link among them, in the proportion that the history has. How near the history comes to a ticket at all cannot
+tell its candidates apart, but tells tickets that have a match from those that have none, and is weighed there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
 
 from evaluation.dataset import RankingGroup
 from serving.heads import sigmoid
@@ -24,8 +26,8 @@ from training.thresholds import threshold_for_precision, threshold_for_share
 
 MIN_LINKED = 20
 """Linked tickets with a match among their candidates that it takes to learn weights from."""
-SHOWN = 5
-"""Candidates of a ticket that count when a score is calibrated: those that a suggestion shows by default."""
+LOOKED_AT = 10
+"""Best candidates of a ticket that count when a score is calibrated; hardly anybody reads on."""
 REGULARISATION = 0.3
 """Variance of the weights of standardised signals around their prior; chosen as ``docs/benchmarks.md`` tells."""
 _N_PARTS = 5
@@ -33,11 +35,12 @@ _N_PARTS = 5
 _CALIBRATED_FROM = 0.6
 _EITHER_WAY = ("log_length",)
 """Signals that may speak against a case too: a long text shares words with everything."""
-# Possible where no ticket without a link is known: nothing tells how often such a one would be shown something.
+# Possible where no match is known among what is shown: nothing tells what a match scores.
 _POSSIBLE_RELEVANCE = 0.02
 
 Floats = NDArray[np.float64]
 
+_NEAREST = SIGNALS.index("nearest_cosine")
 _LOWEST = np.array([-np.inf if name in _EITHER_WAY else 0.0 for name in SIGNALS])
 
 
@@ -48,6 +51,8 @@ class _Shown:
     Attributes
     ----------
     scores : ndarray of float64, shape (n,)
+    nearest : ndarray of float64, shape (n,)
+        Signal ``nearest_cosine`` of the ticket.
     is_match : ndarray of bool, shape (n,)
     of_linked : ndarray of bool, shape (n,)
         Whether the ticket has a known match, among the candidates or not.
@@ -58,6 +63,7 @@ class _Shown:
     """
 
     scores: Floats
+    nearest: Floats
     is_match: NDArray[np.bool_]
     of_linked: NDArray[np.bool_]
     is_first: NDArray[np.bool_]
@@ -66,14 +72,15 @@ class _Shown:
     @classmethod
     def of(cls, scored: Sequence[tuple[RankingGroup, Floats]]) -> _Shown:
         """The best of each group by its scores, shape (n_candidates,)."""
-        columns = [np.empty((0, 5))]
+        columns = [np.empty((0, 6))]
         for group, scores in scored:
-            best = np.argsort(-scores, kind="stable")[:SHOWN]
+            best = np.argsort(-scores, kind="stable")[:LOOKED_AT]
             n = len(best)
             columns.append(
                 np.column_stack(
                     [
                         scores[best],
+                        group.matrix[best, _NEAREST],
                         group.is_match[best],
                         np.full(n, group.n_matches > 0),
                         np.arange(n) == 0,
@@ -81,8 +88,8 @@ class _Shown:
                     ]
                 )
             )
-        values, is_match, of_linked, is_first, stands_for = np.concatenate(columns).T
-        return cls(values, is_match > 0, of_linked > 0, is_first > 0, stands_for)
+        values, nearest, is_match, of_linked, is_first, stands_for = np.concatenate(columns).T
+        return cls(values, nearest, is_match > 0, of_linked > 0, is_first > 0, stands_for)
 
     @property
     def best_of_unlinked(self) -> Floats:
@@ -112,7 +119,21 @@ def fit_ranker(groups: Sequence[RankingGroup], params: TrainingParams) -> Ranker
     since = linked[int(len(linked) * _CALIBRATED_FROM)].created_at
     others = [group for group in groups if not group.is_match.any()]
     scored = [*_held_back(linked, weights, prior), *((group, group.matrix @ weights) for group in others)]
-    return _with_tiers(weights, _Shown.of([each for each in scored if each[0].created_at >= since]), params)
+    shown = _Shown.of([each for each in scored if each[0].created_at >= since])
+    weights[_NEAREST] = nearness = _weight_of_nearness(shown)
+    return _with_tiers(weights, replace(shown, scores=shown.scores + shown.nearest * nearness), params)
+
+
+def _weight_of_nearness(shown: _Shown) -> float:
+    """What the cosine of a ticket's nearest case tells beside the scores, in terms of these; not below zero."""
+    signals = np.column_stack([shown.scores, shown.nearest])
+    scale = signals.std(axis=0)
+    if not (shown.is_match.any() and scale.all()):
+        return 0.0
+    standard = (signals - signals.mean(axis=0)) / scale
+    model = LogisticRegression(max_iter=1000).fit(standard, shown.is_match, sample_weight=shown.stands_for)
+    of_score, of_nearness = (model.coef_[0] / scale).tolist()
+    return max(of_nearness / of_score, 0.0) if of_score > 0 else 0.0
 
 
 def _held_back(linked: Sequence[RankingGroup], weights: Floats, prior: Floats) -> list[tuple[RankingGroup, Floats]]:
@@ -190,8 +211,8 @@ def _with_tiers(weights: Floats, shown: _Shown, params: TrainingParams) -> Ranke
     slope, intercept = fit_platt(shown.scores, shown.is_match, shown.stands_for)
     if slope <= 0:  # it would rank all alike; the order is still worth showing, and the mean stays the share seen
         slope, intercept = 1.0, intercept - float(np.average(shown.scores, weights=shown.stands_for))
-    tiers = threshold_for_share(shown.best_of_unlinked, params.possible_for_unlinked), _strong_score(shown, params)
-    possible, strong = sigmoid(np.array(tiers) * slope + intercept).tolist()
+    tiers = np.array([_possible_score(shown, params), _strong_score(shown, params)])
+    possible, strong = sigmoid(tiers * slope + intercept).tolist()
     possible = possible or _POSSIBLE_RELEVANCE
     return Ranker(
         weights=tuple((weights * slope).tolist()),
@@ -200,6 +221,12 @@ def _with_tiers(weights: Floats, shown: _Shown, params: TrainingParams) -> Ranke
         possible=possible,
         trained=True,
     )
+
+
+def _possible_score(shown: _Shown, params: TrainingParams) -> float:
+    """Score that all but a small share of the matches reach; minus infinity without a match."""
+    matches = shown.scores[shown.is_match]
+    return float(np.quantile(matches, 1 - params.possible_recall, method="lower")) if len(matches) else -np.inf
 
 
 def _strong_score(shown: _Shown, params: TrainingParams) -> float:

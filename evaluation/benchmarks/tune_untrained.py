@@ -58,7 +58,7 @@ def tune_untrained(bench: Bench, folder: Path) -> dict[str, object]:
         "weights": {name: round(w, 2) for name, w in zip(SIGNALS, ranker.weights, strict=True) if abs(w) >= 0.005},
         "intercept": round(ranker.intercept, 2),
         "strong": round(ranker.strong, 2),
-        "possible": round(ranker.possible, 2),
+        "possible": round(ranker.possible, 3),
     }
 
 

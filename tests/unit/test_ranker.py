@@ -16,10 +16,14 @@ from training.ranker import MIN_LINKED, calibrated, fit_ranker, fit_weights
 PARAMS = TrainingParams()
 TELLING = SIGNALS.index("rarest_shared")
 MISLEADING = SIGNALS.index("recency_20")
+NEAREST = SIGNALS.index("nearest_cosine")
 
 
-def made_groups(n: int, *, linked: bool = True, seed: int = 0) -> list[RankingGroup]:
-    """Queries whose match shares rare terms most of the time and is older than the rest."""
+def made_groups(n: int, *, linked: bool = True, seed: int = 0, nearer: float = 0.0) -> list[RankingGroup]:
+    """Queries whose match shares rare terms most of the time and is older than the rest.
+
+    The history comes nearer to those that have a match by ``nearer``.
+    """
     generator = np.random.default_rng(seed)
     groups = []
     for number in range(n):
@@ -29,6 +33,7 @@ def made_groups(n: int, *, linked: bool = True, seed: int = 0) -> list[RankingGr
             is_match[generator.integers(30)] = True
             matrix[is_match, TELLING] += generator.choice([0.3, 1.2])
             matrix[is_match, MISLEADING] *= 0.3
+        matrix[:, NEAREST] = 0.5 + 0.1 * generator.random() + nearer * linked
         groups.append(RankingGroup(float(number), np.arange(30), matrix, is_match, int(linked)))
     return groups
 
@@ -120,16 +125,41 @@ def test_strong_is_rare_for_tickets_without_a_match():
     ranker = fit_ranker(groups, PARAMS)
     best = np.array([ranker.relevance(group.matrix).max() for group in made_groups(800, linked=False, seed=6)])
     assert np.mean(best >= ranker.strong) <= PARAMS.strong_for_unlinked + 0.01
-    assert np.mean(best >= ranker.possible) == pytest.approx(PARAMS.possible_for_unlinked, abs=0.05)
+
+
+def test_what_is_possible_misses_few_matches():
+    groups = made_groups(400) + made_groups(400, linked=False, seed=5)
+    for recall in (0.7, 0.95):
+        ranker = fit_ranker(groups, TrainingParams(possible_recall=recall))
+        kept = []
+        for group in made_groups(400, seed=1):
+            relevance = ranker.relevance(group.matrix)
+            best = np.argsort(-relevance)[:10]
+            kept += (relevance[best] >= ranker.possible)[group.is_match[best]].tolist()
+        assert np.mean(kept) == pytest.approx(recall, abs=0.05)
+
+
+def test_a_history_that_comes_near_is_weighed_where_it_tells_and_moves_no_order():
+    unlinked = made_groups(300, linked=False, seed=5)
+    assert fit_ranker(made_groups(300) + unlinked, PARAMS).weights[NEAREST] < 0.5
+    ranker = fit_ranker(made_groups(300, nearer=0.2) + unlinked, PARAMS)
+    assert ranker.weights[NEAREST] > 5.0
+    far, near = (made_groups(40, seed=1, nearer=nearer) for nearer in (0.0, 0.2))
+    for a, b in zip(far, near, strict=True):
+        assert np.array_equal(np.argsort(ranker.score(a.matrix)), np.argsort(ranker.score(b.matrix)))
+        assert ranker.relevance(a.matrix).max() < ranker.relevance(b.matrix).max()
+    away = made_groups(300, nearer=-0.2) + unlinked
+    assert fit_ranker(away, PARAMS).weights[NEAREST] == 0.0, "nearness never speaks against a match"
 
 
 def test_a_sample_of_unlinked_tickets_counts_for_all_of_them():
     linked, sample = made_groups(200), made_groups(200, linked=False, seed=5)
     plain = fit_ranker(linked + sample, PARAMS)
     weighed = fit_ranker(linked + [replace(group, stands_for=10.0) for group in sample], PARAMS)
-    matrix = np.vstack([group.matrix for group in made_groups(40, linked=False, seed=7)])
-    assert weighed.relevance(matrix).mean() < 0.7 * plain.relevance(matrix).mean()
-    assert np.array_equal(np.argsort(weighed.score(matrix)), np.argsort(plain.score(matrix)))
+    matrices = [group.matrix for group in made_groups(40, linked=False, seed=7)]
+    assert weighed.relevance(np.vstack(matrices)).mean() < 0.7 * plain.relevance(np.vstack(matrices)).mean()
+    for matrix in matrices:
+        assert np.array_equal(np.argsort(weighed.score(matrix)), np.argsort(plain.score(matrix)))
 
 
 def test_length_alone_may_speak_against_a_case():

@@ -77,6 +77,7 @@ def test_signals_of_two_candidates():
         "distinctness": [0.75, 1.0],
         "first_dense": [1.0, 0.0],
         "first_lexical": [0.0, 1.0],
+        "nearest_cosine": [0.8, 0.8],
     }
     assert set(expected) == set(SIGNALS)
     for name, values in expected.items():
