@@ -45,10 +45,9 @@ class _Word(NamedTuple):
 
 
 class _Name(NamedTuple):
-    """A customer's name: its words in small letters, and as they are written where only that makes them a name."""
+    """A customer's name, and how its words are written where only that makes them a name."""
 
     label: str
-    words: tuple[str, ...]
     spelling: tuple[str, ...] | None
 
 
@@ -67,18 +66,18 @@ class CustomerNames:
     """
 
     def __init__(self, labels: Iterable[str]) -> None:
-        self._long: defaultdict[str, list[_Name]] = defaultdict(list)
+        # By words in small letters; many names may begin alike, so a text's words are looked up and not compared.
+        self._long: defaultdict[tuple[str, ...], list[_Name]] = defaultdict(list)
+        self._lengths: defaultdict[str, set[int]] = defaultdict(set)
         self._single: dict[str, str] = {}
         for label in sorted(labels):
             words = tuple(_PART.findall(label))
             if len(words) > 1:
-                is_telling = any(map(_is_name, words))
-                small = tuple(word.casefold() for word in words)
-                self._long[small[0]].append(_Name(label, small, None if is_telling else words))
+                small = tuple(map(str.casefold, words))
+                self._long[small].append(_Name(label, None if any(map(_is_name, words)) else words))
+                self._lengths[small[0]].add(len(small))
             elif words and (_is_name(words[0]) or _is_acronym(words[0])):
                 self._single[words[0]] = label
-        for names in self._long.values():
-            names.sort(key=lambda name: -len(name.words))
 
     def masked(self, text: str, *, but: str | None) -> str:
         """A text with the names of several words masked, except one customer's."""
@@ -101,22 +100,20 @@ class CustomerNames:
         words = [_Word(match.group(), *match.span()) for match in _PART.finditer(text)]
         after = 0
         for place, word in enumerate(words):
-            if place >= after:
-                for name in self._long.get(word.text.casefold(), ()):
-                    here = words[place : place + len(name.words)]
-                    if _is_named(name, here):
-                        after = place + len(here)
-                        yield name, word.start, here[-1].end
-                        break
+            lengths = self._lengths.get(word.text.casefold()) if place >= after else None
+            for length in sorted(lengths or (), reverse=True):
+                here = words[place : place + length]
+                if (name := self._name_of(here)) is not None:
+                    after = place + length
+                    yield name, word.start, here[-1].end
+                    break
 
-
-def _is_named(name: _Name, words: Sequence[_Word]) -> bool:
-    written = tuple(word.text for word in words)
-    return (
-        tuple(map(str.casefold, written)) == name.words
-        and name.spelling in (None, written)
-        and all(after.start - before.end <= _MOST_BETWEEN for before, after in pairwise(words))
-    )
+    def _name_of(self, words: Sequence[_Word]) -> _Name | None:
+        if any(after.start - before.end > _MOST_BETWEEN for before, after in pairwise(words)):
+            return None
+        written = tuple(word.text for word in words)
+        names = self._long.get(tuple(map(str.casefold, written)), ())
+        return next((name for name in names if name.spelling in (None, written)), None)
 
 
 def _is_same(label: str, other: str | None) -> bool:
