@@ -116,7 +116,7 @@ def _train_if_needed(settings: Settings) -> tuple[str, Path]:
     from training.run import train
 
     with progress("Embedding tickets") as bar:
-        made = train(settings, load_params(None), say=lambda line: say(f"   {line}"), bar=bar)
+        made = train(settings, load_params(None, kept=settings.training), say=lambda line: say(f"   {line}"), bar=bar)
     promote(settings, made.release_id, force=True)
     for line in made.headlines:
         say(f"   {line}")

@@ -39,12 +39,14 @@ def draft(cluster: str, out: Path | None, system: str | None, workspace: Path | 
     from evaluation.topic_cases import topic_of
     from features.files import replace_file
     from serving.assemble import assemble
+    from serving.customer_names import CustomerNames
 
     settings = settings_of(workspace)
     with closing(assemble(settings)) as opened:
         system = system or settings.system
         topic = topic_of(cluster, opened.history, opened.suggester, opened.parts.statistics, system=system)
-    text = skeleton(topic.cases, topic.words)
+        names = CustomerNames(opened.suggester.index.customers())
+    text = skeleton(topic.cases, topic.words, names)
     if as_json:
         print_json({"markdown": text, "case_ids": [case.id for case in topic.cases], "words": topic.words})
         return

@@ -51,7 +51,7 @@ def train(
 
     settings = settings_of(workspace)
     recipe = read_recipe(settings.recipe_path)
-    params = load_params(params_file, seed=seed, recipe=recipe)
+    params = load_params(params_file, seed=seed, recipe=recipe, kept=settings.training)
     if recipe and not searching:
         chosen = ", ".join(f"{name} {value}" for name, value in recipe.items())
         say(f"Using the recipe of {settings.recipe_path.name} ({chosen}); without the file, the defaults")

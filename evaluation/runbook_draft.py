@@ -12,7 +12,7 @@ from features.runbooks import slug
 from features.text import identifiers
 from features.ticket import Author, Case
 from serving.advice_safety import destructive_commands
-from serving.customer_names import Audience, CustomerNames
+from serving.customer_names import NO_NAMES, Audience, CustomerNames
 from serving.resolutions import resolutions
 from serving.sentences import sentences
 
@@ -24,7 +24,7 @@ _MAX_CHARS = 300
 _CHECK = re.compile(r"\b(?:check|verif|compar|inspect|reproduc|look(?:ed)? (?:at|for|into)\b|logs? show)", re.I)
 
 
-def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
+def draft(cases: Sequence[Case], words: Sequence[str], names: CustomerNames = NO_NAMES) -> str:
     """Write the skeleton.
 
     Parameters
@@ -34,6 +34,8 @@ def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
         in what is quoted: a runbook is read by all.
     words : sequence of str
         That name the topic; those that name a customer are left out.
+    names : CustomerNames
+        Of all customers, who may be named in each other's cases.
 
     Returns
     -------
@@ -41,7 +43,7 @@ def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
         Markdown that ``precedent import runbooks`` reads.
     """
     open_to_all = [case for case in cases if case.ticket.access_group is None]
-    audience = Audience(names=CustomerNames({case.ticket.customer for case in cases if case.ticket.customer}))
+    audience = Audience(names=names)
     words = [word for word in words if not any(_names_customer(word, case, audience) for case in open_to_all)]
     title = _subject(open_to_all[0], audience) if open_to_all else ""
     title = title or " ".join(words).capitalize() or "Untitled"
@@ -60,6 +62,8 @@ def draft(cases: Sequence[Case], words: Sequence[str]) -> str:
         _listed("Resolution", "What was done, and in how many of the cases below.", _steps(open_to_all, audience)),
         _listed("Source cases", "Remove before publishing, or keep as links.", _sources(open_to_all, audience)),
     ]
+    if warnings := audience.warnings("\n".join(blocks)):
+        blocks.insert(2, f"<!-- Read before publishing: {'; '.join(warnings)}. -->")
     return "\n\n".join(blocks) + "\n"
 
 

@@ -168,6 +168,8 @@ class Settings(_Section):
     taxonomy : Path or None
         File that says which labels are answered, merged and retired; None means ``taxonomy.toml`` in the workspace,
         where it is there.
+    training : dict
+        Parameters of every training run, by name; :mod:`training.params` checks them.
     """
 
     workspace: Path = Path("workspace")
@@ -185,6 +187,7 @@ class Settings(_Section):
     tracing: TracingSettings = TracingSettings()
     journal: JournalSettings = JournalSettings()
     oidc: OidcSettings = OidcSettings()
+    training: dict[str, Any] = {}
 
     @property
     def history_url(self) -> str:

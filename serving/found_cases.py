@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from features.lexical import Hashes
 from features.ticket import Case
-from serving.advice_safety import MAX_WARNINGS, destructive_commands
+from serving.advice_safety import destructive_commands
 from serving.collapse import CaseGroup
 from serving.customer_names import Audience
 from serving.ranking import Tier
@@ -75,7 +75,7 @@ def similar_case(
         outcome=case.outcome.outcome,
         duplicates=group.duplicates,
         why=[*case_reasons(asked, case.ticket, group.shown.candidate, terms), *notes],
-        warnings=[*destructive_commands(resolution or ""), *audience.warnings(resolution or "")][:MAX_WARNINGS],
+        warnings=[*destructive_commands(resolution or ""), *audience.warnings(resolution or "")],
     )
 
 

@@ -98,7 +98,7 @@ def _answer(group: Sequence[Advice], audience: Audience) -> ResolutionAnswer:
     # Masked before it is cut: half a name is still one.
     told = summary([replace(told, text=audience.shown(told.text, best.case)) for told in best.told])
     sources = [audience.shown(advice.source, advice.case) for advice in group]
-    warnings = [*(warning for source in sources for warning in destructive_commands(source)), *audience.warnings(told)]
+    commands = dict.fromkeys(warning for source in sources for warning in destructive_commands(source))
     return ResolutionAnswer(
         summary=told,
         case_ids=[advice.case.id for advice in group],
@@ -106,7 +106,7 @@ def _answer(group: Sequence[Advice], audience: Audience) -> ResolutionAnswer:
         held_rate=round(known.count(FixOutcome.HELD) / len(known), 3) if known else None,
         median_hours_to_resolve=round(median(hours), 1) if hours else None,
         newest=max((at for advice in group if (at := advice.case.outcome.resolved_at) is not None), default=None),
-        warnings=list(dict.fromkeys(warnings))[:MAX_WARNINGS],
+        warnings=[*list(commands)[:MAX_WARNINGS], *audience.warnings(told)],
     )
 
 

@@ -247,7 +247,7 @@ class SeverityAnswer(_Answer):
 class SimilarCase(_Answer):
     """A resolved case like the ticket; ``relevance`` is a calibrated probability.
 
-    ``warnings`` name commands in ``resolution`` that destroy.
+    ``warnings`` name commands in ``resolution`` that destroy, and words that may be a customer's name.
     """
 
     id: str
@@ -279,8 +279,9 @@ class ResolutionAnswer(_Answer):
     """What resolved similar cases, in the words of one of them; ``support`` is the number of cases that say it.
 
     ``held_rate`` is the share of fixes that held, where known. ``median_hours_to_resolve`` and ``newest``, the time of
-    the latest resolution, are over the cases whose times are known. ``warnings`` name commands that destroy. ``draft``
-    is a language model's summary of ``summary``, where one was asked for and configured, for a person to check.
+    the latest resolution, are over the cases whose times are known. ``warnings`` name commands that destroy, and
+    words that may be a customer's name. ``draft`` is a language model's summary of ``summary``, where one was asked for
+    and configured, for a person to check.
     """
 
     summary: str

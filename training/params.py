@@ -145,26 +145,33 @@ class TrainingParams(Recipe):
 
 
 def load_params(
-    path: Path | None, *, seed: int | None = None, recipe: Mapping[str, Any] | None = None
+    path: Path | None,
+    *,
+    seed: int | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    kept: Mapping[str, Any] | None = None,
 ) -> TrainingParams:
-    """Read parameters from a TOML file; without one, the recipe's and the defaults.
+    """Read parameters from a TOML file; what it leaves out is that of the settings, of the recipe, or the default.
 
     Parameters
     ----------
     seed : int, optional
         Wins over the file's.
     recipe : mapping, optional
-        Values that a search recorded; the file's win over them.
+        Values that a search recorded; those kept and the file's win over them.
+    kept : mapping, optional
+        Values that the settings keep for every run.
 
     Raises
     ------
     SettingsInvalid
         If the file is not TOML, a key is unknown or a value is out of bounds; names the key and the value.
     """
+    written: dict[str, Any] = {}
     try:
-        values: dict[str, Any] = dict(recipe or {})
         if path is not None:
-            values |= tomllib.loads(path.read_text(encoding="utf-8"))
+            written = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = {**(recipe or {}), **(kept or {}), **written}
         if seed is not None:
             values["seed"] = seed
         return TrainingParams.model_validate(values)
@@ -173,8 +180,10 @@ def load_params(
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
+        is_kept = str(first["loc"][0]) in (kept or {}) and str(first["loc"][0]) not in written
+        place = "the section [training] of the workspace's precedent.toml" if is_kept else path
         raise SettingsInvalid(
-            f"Training parameter {name} is wrong: {_reason(name, first)} (got {first['input']!r}); mend it in {path}.",
+            f"Training parameter {name} is wrong: {_reason(name, first)} (got {first['input']!r}); mend it in {place}.",
             field=name,
         ) from None
 

@@ -31,6 +31,7 @@ LOOKED_AT = 10
 REGULARISATION = 0.3
 """Variance of the weights of standardised signals around their prior; chosen as ``docs/benchmarks.md`` tells."""
 _N_PARTS = 5
+_ROUNDING = 1e-9  # the deviation of what never varies
 # From this share of the linked tickets on, by time, tickets calibrate: as a history grows, more of it looks alike.
 _CALIBRATED_FROM = 0.6
 _EITHER_WAY = ("log_length",)
@@ -128,7 +129,7 @@ def _weight_of_nearness(shown: _Shown) -> float:
     """What the cosine of a ticket's nearest case tells beside the scores, in terms of these; not below zero."""
     signals = np.column_stack([shown.scores, shown.nearest])
     scale = signals.std(axis=0)
-    if not (shown.is_match.any() and scale.all()):
+    if shown.is_match.all() or not shown.is_match.any() or scale.min() < _ROUNDING:
         return 0.0
     standard = (signals - signals.mean(axis=0)) / scale
     model = LogisticRegression(max_iter=1000).fit(standard, shown.is_match, sample_weight=shown.stands_for)

@@ -219,13 +219,14 @@ async def closed_loop(
     """Suggestions, each connection sending the next when it has its answer; after a refusal, when it is told to."""
     sent = Sent()
     started = time.perf_counter()
+    until = started + seconds
 
     async def one() -> None:
-        while (left := seconds - (time.perf_counter() - started)) > 0:
+        while time.perf_counter() < until:
             answer = await client.send("POST", path, body())
             sent.answers.append(answer)
             if answer.retry_after is not None:
-                await asyncio.sleep(min(answer.retry_after, left))
+                await asyncio.sleep(min(answer.retry_after, max(0.0, until - time.perf_counter())))
 
     await asyncio.gather(*(one() for _ in range(connections)))
     sent.seconds = time.perf_counter() - started

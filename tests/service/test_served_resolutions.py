@@ -58,6 +58,25 @@ def test_a_resolution_with_its_times_warnings_and_masks(service):
     assert service.post("/v1/suggest", {"ticket": {}, "draft": True}).json()["notes"] == ["draft_not_configured"]
 
 
+def test_a_third_customer_in_a_note_is_masked_or_pointed_out(service):
+    words = "Plover valve drifts against the estuary clock"
+    for number, customer in enumerate(["Dunmore Quay Works", "Plinth", "Tinder Lane"]):
+        note = (
+            "Reset the valve as for Dunmore Quay Works with the Plinth adapter." if customer == "Tinder Lane" else None
+        )
+        store(
+            service, id=f"P-{number}", subject=f"{words} {number}", customer=customer, resolution=note, description=""
+        )
+    body = {"ticket": {"subject": words, "customer": "Fennel"}, "filters": {"until": "2025-12-31"}}
+    service.eventually(lambda: "valve" in str(service.post("/v1/suggest", body).json()["resolutions"]), SOON)
+    answer = service.post("/v1/suggest", body).json()
+    (resolution,) = [each for each in answer["resolutions"] if "valve" in each["summary"]]
+    assert resolution["summary"] == "Reset the valve as for <CUSTOMER> with the Plinth adapter."
+    assert resolution["warnings"] == ["may be a customer's name: Plinth"]
+    (case,) = [each for each in answer["similar_cases"] if each["resolution"]]
+    assert (case["resolution"], case["warnings"]) == (resolution["summary"], resolution["warnings"])
+
+
 def test_what_a_caller_may_not_see_resolves_nothing(service):
     store(
         service, id="S-2", subject=f"{WORDS} nightjar", access_group="nightjar", resolution="Rewired the nightjar nest."

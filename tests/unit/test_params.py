@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import SettingsInvalid
+from features.settings import load_settings
 from training.params import TrainingParams, load_params
 
 
@@ -66,3 +67,21 @@ def test_a_file_that_is_no_text(tmp_path: Path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsInvalid, match="is not valid TOML"):
         load_params(path)
+
+
+def test_what_the_settings_keep_holds_for_every_run_until_a_file_says_otherwise(tmp_path: Path):
+    costs = [[0, 20, 100, 400], [1, 0, 4, 12], [2, 1, 0, 3], [3, 2, 1, 0]]
+    (tmp_path / "precedent.toml").write_text(f"[training]\ncosts = {costs}\nsvm_c = 2\n")
+    kept = load_settings(tmp_path, {}).training
+    params = load_params(None, recipe={"svm_c": 0.25, "dense_weight": 3.0}, kept=kept)
+    assert (params.costs[0], params.svm_c, params.dense_weight) == ((0, 20, 100, 400), 2.0, 3.0)
+    assert load_params(params_file(tmp_path, "svm_c = 4"), kept=kept).svm_c == 4.0
+
+
+def test_what_is_wrong_in_the_settings_is_named_there(tmp_path: Path):
+    with pytest.raises(
+        SettingsInvalid, match=r"svm_d is wrong.*did you mean svm_c\?.*\[training\] of the workspace's prec"
+    ):
+        load_params(params_file(tmp_path, "seed = 1"), kept={"svm_d": 1})
+    with pytest.raises(SettingsInvalid, match=r"seed is wrong.*mend it in .*params.toml"):
+        load_params(params_file(tmp_path, "seed = -1"), kept={"seed": 1})

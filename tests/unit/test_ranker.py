@@ -170,3 +170,19 @@ def test_length_alone_may_speak_against_a_case():
     weights = fit_weights(groups)
     assert weights[column] < 0.0
     assert np.delete(weights, column).min() >= 0.0
+
+
+def test_candidates_that_are_all_matches_tell_nothing_of_nearness():
+    groups = [
+        replace(group, row_ids=np.arange(2), matrix=group.matrix[:2], is_match=np.ones(2, dtype=bool), n_matches=2)
+        for group in made_groups(40)
+    ]
+    assert fit_ranker(groups, PARAMS).weights[NEAREST] == 0.0
+
+
+@pytest.mark.parametrize("cosine", [0.1, 0.3, 0.7, 0.83])
+def test_a_history_that_is_as_near_to_every_ticket_weighs_nothing(cosine: float):
+    groups = made_groups(60) + made_groups(60, linked=False, seed=5)
+    for group in groups:
+        group.matrix[:, NEAREST] = cosine
+    assert fit_ranker(groups, PARAMS).weights[NEAREST] == 0.0

@@ -162,4 +162,4 @@ def test_a_third_customer_is_masked_or_pointed_out():
     note = f"{ROTATED} We restarted the Slack connector as for DUNMORE  RAIL and Saltmarsh Energy."
     (answer,) = resolutions([(0.5, case("1", note, customer="Tinder Lane"))], Audience("Saltmarsh Energy", names))
     assert "the Slack connector as for <CUSTOMER> and Saltmarsh Energy" in answer.summary
-    assert answer.warnings == ["may name another customer: Slack"]
+    assert answer.warnings == ["may be a customer's name: Slack"]

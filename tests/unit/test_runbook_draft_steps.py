@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 from evaluation.runbook_draft import draft
 from features.ticket import Author, Case, Message, Outcome, Status, Ticket
+from serving.customer_names import CustomerNames
 
 
 def case(case_id: str, resolution: str, *, subject: str = "Spool is full", said: str = "") -> Case:
@@ -45,6 +46,14 @@ def test_no_part_of_a_drafted_runbook_names_a_customer():
     assert "tags:\n- login\n" in text
     assert "- Checked with <CUSTOMER>: the log is empty. (T-0)\n" in text
     assert "- Looked at the log of <CUSTOMER>. (T-2)\n" in text
+
+
+def test_a_third_customer_is_masked_in_a_draft_or_stands_in_its_first_lines():
+    cases = [case("T-1", "Cleared the spool as for Dunmore Rail with the Slack connector.")]
+    text = draft(cases, ["spool"], CustomerNames(["Dunmore Rail", "Slack"]))
+    assert "Cleared the spool as for <CUSTOMER> with the Slack connector." in text
+    assert "<!-- Read before publishing: may be a customer's name: Slack. -->\n\n## Meaning" in text
+    assert "Read before publishing" not in draft(cases, ["spool"])
 
 
 def test_what_agents_looked_at_warns_of_commands_that_destroy():
