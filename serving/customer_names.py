@@ -10,33 +10,15 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
-from features.linear_regex import Pattern, encode
 from features.ticket import Case
+from serving.customer_words import CUSTOMER, MIN_CAPITALS, PART, is_acronym, is_name, small_words
+from serving.own_customer import without_customer
 
-CUSTOMER = "<CUSTOMER>"
 _MOST_BETWEEN = 3  # characters between the words of one name, where its customer does not put more
 _MAX_MENTIONED = 5
-# Of a name's parts those that are no name by themselves; of two and three letters, only where they are in capitals.
-_NOT_A_NAME = frozenset(
-    "bank city cloud company consulting corp corporation council data department digital energy foods global gmbh "  # noqa: SIM905
-    "group health holding holdings hospital insurance international labs limited logistics media ministry national "
-    "network networks online partners retail school schools services software solutions state studio support systems "
-    "technologies technology trading union university ab ag and asa aps as bv co de eu for inc it kg la llc llp ltd nv "
-    "of oy oyj plc pty sa sas se spa srl the uk us usa".split()
-)
-_MIN_PART_CHARS = 4
-_MIN_CAPITALS = 2
-_PART = re.compile(r"[^\W_]+")
-_LETTER = r"[^\W\d_]"
-# What joins words in addresses, paths and identifiers; a full stop or colon before a blank only ends a sentence.
-_JOINED_BEFORE = r"(?<=[._@/\\:=#\d-])"
-_JOINED_AFTER = r"(?=[_@/\\=\d-]|[.:]\w)"
-
-
 # What masking has put there, when a text was stored or here: no words of anybody.
 _PLACEHOLDER = re.compile(r"(<[A-Z_]+>)")
 _JOINS_BEFORE, _JOINS_AFTER = frozenset("._@/\\:=#-"), frozenset("_@/\\=-")
@@ -63,7 +45,7 @@ class _Name(NamedTuple):
         widest : int
             Characters between two of its words.
         """
-        return written == self.label if not any(map(_is_name, self.words)) else widest <= self.between
+        return written == self.label if not any(map(is_name, self.words)) else widest <= self.between
 
     def is_certain(self, written: str, words: Words) -> bool:
         """Whether a hit is the name and no run of common words: in its spelling, in capitals, or without blanks."""
@@ -101,7 +83,7 @@ class CustomerNames:
     def add(self, labels: Iterable[str]) -> None:
         """Know further names."""
         for label in sorted(labels):
-            found = [*_PART.finditer(label)]
+            found = [*PART.finditer(label)]
             words = tuple(match.group() for match in found)
             small = _small(words)
             if len(words) > 1 and small not in _NOBODY:
@@ -112,17 +94,17 @@ class CustomerNames:
             elif words and _has_no_case(words[0]):
                 key = words[0][:_KEY_CHARS]
                 self._unspaced[key] = (*self._unspaced.get(key, ()), words[0])
-            elif words and (_is_name(words[0]) or _is_acronym(words[0])):
+            elif words and (is_name(words[0]) or is_acronym(words[0])):
                 self._single[small[0]] = (*self._single.get(small[0], ()), words[0])
 
     def masked(self, text: str, *, but: str | None) -> str:
         """A text with the names that are certain masked, except one customer's."""
-        own = _own(but)
+        own = small_words(but or "")
         return _between_masks(text, lambda piece: self._masked(piece, own)) if self._long else text
 
     def mentioned(self, text: str, *, but: str | None) -> list[str]:
         """Names that a text may hold, as it writes them, each once, except one customer's."""
-        own, pieces = _own(but), _PLACEHOLDER.split(text)[::2]
+        own, pieces = small_words(but or ""), _PLACEHOLDER.split(text)[::2]
         return list(dict.fromkeys(name for piece in pieces for name in self._mentioned(piece, own)))
 
     def _masked(self, text: str, own: Words) -> str:
@@ -135,9 +117,9 @@ class CustomerNames:
 
     def _mentioned(self, text: str, own: Words) -> Iterator[str]:
         yield from (text[at:end] for words, at, end, is_certain in self._found(text) if words != own and not is_certain)
-        words = _PART.findall(text)
+        words = PART.findall(text)
         if any(word.casefold() in self._single for word in words):
-            for match in _PART.finditer(text):
+            for match in PART.finditer(text):
                 word = match.group()
                 written = self._single.get(word.casefold(), ())
                 if written and (word.casefold(),) != own and _is_spelt(match, written):
@@ -156,9 +138,9 @@ class CustomerNames:
 
         Of those that begin alike the longest.
         """
-        small = [word.casefold() for word in _PART.findall(text)] if self._long else []
+        small = [word.casefold() for word in PART.findall(text)] if self._long else []
         places = [place for place, word in enumerate(small) if word in self._lengths]
-        spans = [match.span() for match in _PART.finditer(text)] if places else []
+        spans = [match.span() for match in PART.finditer(text)] if places else []
         after = 0
         for place in places:
             for length in self._lengths[small[place]] if place >= after else ():
@@ -179,13 +161,8 @@ def _small(words: Iterable[str]) -> Words:
     return tuple(word.casefold() for word in words)
 
 
-def _own(customer: str | None) -> Words:
-    """Words of who asks, in small letters: `Acme, Inc.` is `Acme Inc.`."""
-    return _small(_PART.findall(customer or ""))
-
-
 def _is_long(word: str) -> bool:
-    return len(word) >= _MIN_CAPITALS and not word.isdigit()
+    return len(word) >= MIN_CAPITALS and not word.isdigit()
 
 
 def _has_no_case(word: str) -> bool:
@@ -197,7 +174,7 @@ def _is_spelt(match: re.Match[str], written: Words) -> bool:
     word, text = match.group(), match.string
     if word in written:
         return True
-    if all(_is_acronym(own) for own in written):
+    if all(is_acronym(own) for own in written):
         return False
     if word[:1].isupper():
         return True
@@ -269,81 +246,3 @@ class KnownCustomers:
                     names = CustomerNames(customers)
                 self._latest = customers, names
         return names
-
-
-def without_customer(text: str, customer: str | None, asking: str | None) -> str:
-    """A text of one customer's case as another customer's ticket may show it: the name, whole or in part, masked.
-
-    Parts count from four letters on where they are written as names are, with a capital or exactly as in the name, and
-    in lower case where they are joined to something, as in addresses and identifiers; shorter ones count in capitals
-    only. Words that many names share ("Bank", "Logistics") do not count.
-
-    Parameters
-    ----------
-    customer, asking : str or None
-        Whose case it is, and whose ticket asks; an unknown asker is another.
-
-    Examples
-    --------
-    >>> without_customer("SALTMARSH replayed the queue; Energy use is normal.", "Saltmarsh Energy", "Dunmore Rail")
-    '<CUSTOMER> replayed the queue; Energy use is normal.'
-    >>> without_customer("Saltmarsh replayed the queue.", "Saltmarsh Energy", "Saltmarsh Energy")
-    'Saltmarsh replayed the queue.'
-    >>> without_customer("db01.saltmarsh.example, tenant SaltmarshProd", "Saltmarsh Energy", None)
-    'db01.<CUSTOMER>.example, tenant <CUSTOMER>Prod'
-    """
-    if customer is None or (asking is not None and customer.casefold() == asking.casefold()):
-        return text
-    parts = tuple(_PART.findall(customer))
-    # Nearly always none of them is there, which is quickly seen.
-    if not parts or not _any_part(parts).occurs(encode(text)):
-        return text
-    return _name_pattern(parts).sub(CUSTOMER, text)
-
-
-@lru_cache(maxsize=4096)
-def _any_part(parts: tuple[str, ...]) -> Pattern:
-    in_any_case = [part for part in parts if _is_name(part)] or [max(parts, key=len)]
-    in_capitals = [part for part in parts if _is_acronym(part)]
-    return Pattern("|".join([*(f"(?i:{re.escape(part)})" for part in in_any_case), *map(re.escape, in_capitals)]))
-
-
-def _is_name(part: str) -> bool:
-    return len(part) >= _MIN_PART_CHARS and part.lower() not in _NOT_A_NAME and not part.isdigit()
-
-
-def _is_acronym(part: str) -> bool:
-    return _MIN_CAPITALS <= len(part) < _MIN_PART_CHARS and part.isupper() and part.lower() not in _NOT_A_NAME
-
-
-@lru_cache(maxsize=4096)
-def _name_pattern(parts: tuple[str, ...]) -> re.Pattern[str]:
-    whole = r"[\W_]{0,3}".join(map(re.escape, parts))
-    forms = [_apart(f"(?i:{whole})" if len("".join(parts)) >= _MIN_PART_CHARS else whole, parts[0], parts[-1])]
-    for part in dict.fromkeys(parts):
-        if _is_name(part):
-            forms += _spellings(part)
-        elif _is_acronym(part):
-            forms.append(_apart(re.escape(part), part, part))
-    return re.compile("|".join(forms))
-
-
-def _spellings(part: str) -> list[str]:
-    """Patterns of a part as a name, in CamelCase, and in any case where it is joined; with an ``s`` or without."""
-    exact, any_case = re.escape(part), f"(?i:{re.escape(part)})"
-    capital = re.escape(part[0].upper()) + f"(?i:{re.escape(part[1:])})"
-    camel = "|".join(re.escape(form) for form in {part.lower(), part[0].upper() + part[1:].lower()})
-    mixed = "" if part.isupper() else f"|{exact}"
-    return [
-        _apart(f"(?:{capital}|{exact})s?", part, part),
-        f"(?<!{_LETTER})(?:{camel}{mixed})(?=[A-Z])",
-        f"{_JOINED_BEFORE}{any_case}s?(?!{_LETTER})",
-        f"(?<!{_LETTER}){any_case}s?{_JOINED_AFTER}",
-    ]
-
-
-def _apart(pattern: str, first: str, last: str) -> str:
-    """A pattern where no letter goes on before or behind; nor a digit, where the name itself has one there."""
-    before = r"[^\W_]" if first[0].isdigit() else _LETTER
-    after = r"[^\W_]" if last[-1].isdigit() else _LETTER
-    return f"(?<!{before}){pattern}(?!{after})"

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.ticket import Case, Ticket
-from serving.customer_names import CUSTOMER, NO_NAMES, Audience, CustomerNames, KnownCustomers, without_customer
+from serving.customer_names import NO_NAMES, Audience, CustomerNames, KnownCustomers
+from serving.customer_words import CUSTOMER
+from serving.own_customer import without_customer
 
 NAMES = CustomerNames(
     ["Saltmarsh Energy", "Saltmarsh", "Dunmore Rail", "Data Systems", "Slack", "ING", "42", "C-1042", "IT", "--"]
@@ -155,6 +157,7 @@ def test_who_asks_is_known_by_the_words_of_the_name():
     names = CustomerNames(["Acme, Inc.", "Acme Inc.", "Dunmore-Rail", "Dunmore Rail", "Slack", "Slack!"])
     assert names.masked("Acme Inc. and Dunmore Rail", but="acme inc") == "Acme Inc. and <CUSTOMER>"
     assert names.mentioned("Slack", but="Slack") == []
+    assert without_customer("told Acme", "Acme, Inc.", "ACME Inc") == "told Acme"
 
 
 def test_a_name_in_a_script_without_blanks_is_pointed_out():
