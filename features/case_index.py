@@ -184,7 +184,7 @@ class CaseIndex:
         """Whether a case was erased since the latest snapshot, which may hold it."""
         return self._n_saved < self._n_erased
 
-    def apply(self, changes: Sequence[Change], vectors: Vectors) -> None:
+    def apply(self, changes: Sequence[Change], vectors: Vectors, texts: Sequence[ModelText] | None = None) -> None:
         """Take in changes: new cases, new versions, erasures. Applying the same ones again changes nothing.
 
         Parameters
@@ -193,6 +193,8 @@ class CaseIndex:
             What follows the watermark, in order and without a gap (:meth:`History.changes_since`).
         vectors : ndarray of float32, shape (n_cases, dimension)
             Of those changes that have a case, in their order.
+        texts : sequence of ModelText, length n_cases, optional
+            Of the same cases; made where they are not given.
 
         Raises
         ------
@@ -211,7 +213,7 @@ class CaseIndex:
         kept = [number for number, case in enumerate(stored) if last[case.row_id] is case]
         page = CasePage(
             [stored[number] for number in kept],
-            [model_text(stored[number].case.ticket) for number in kept],
+            [texts[number] if texts is not None else model_text(stored[number].case.ticket) for number in kept],
             vectors[kept],
         )
         removed = [row for row, case in last.items() if case is None]
@@ -266,7 +268,8 @@ class CaseIndex:
             self._is_compared = True
             while (at_most is None or n_done < at_most) and (changes := history.changes_since(self._watermark, PAGE)):
                 cases = [change.case for change in changes if change.case is not None]
-                self.apply(changes, embed_cases(history, self._encoder, cases))
+                texts = [model_text(stored.case.ticket) for stored in cases]
+                self.apply(changes, embed_cases(history, self._encoder, cases, texts=texts), texts)
                 n_done += len(changes)
                 if progress is not None:
                     progress(len(changes))

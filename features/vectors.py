@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.history_writes import pages
-from features.text import RULES_VERSION, model_text
+from features.text import RULES_VERSION, ModelText, model_text
 
 if TYPE_CHECKING:
     from features.encoder import Encoder
@@ -51,6 +51,8 @@ def embed_cases(
     encoder: Encoder,
     cases: Sequence[StoredCase],
     progress: Callable[[int], None] | None = None,
+    *,
+    texts: Sequence[ModelText] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Vectors of the cases' model texts.
 
@@ -66,6 +68,8 @@ def embed_cases(
         Any, in any order.
     progress : callable, optional
         Called with the number of cases just done.
+    texts : sequence of ModelText, length n, optional
+        The cases' model texts; made where they are not given.
 
     Returns
     -------
@@ -74,19 +78,19 @@ def embed_cases(
     """
     result = np.empty((len(cases), encoder.dimension), dtype=np.float32)
     done = 0
-    for page in pages(cases, _PAGE):
-        texts = {}
+    made = (model_text(stored.case.ticket) for stored in cases) if texts is None else texts
+    for page in pages(zip(cases, made, strict=True), _PAGE):
+        of_key = {}
         keys = []
         uses: defaultdict[str, list[int]] = defaultdict(list)
-        for stored in page:
-            text = model_text(stored.case.ticket).text
-            key = vector_key(encoder.fingerprint, RULES_VERSION, text)
+        for stored, text in page:
+            key = vector_key(encoder.fingerprint, RULES_VERSION, text.text)
             keys.append(key)
-            texts[key] = text
+            of_key[key] = text.text
             uses[key].append(stored.row_id)
         known = history.vectors(keys)
         history.put_vectors({}, {key: uses[key] for key in known})
-        known |= _encode_missing(history, encoder, {key: texts[key] for key in texts if key not in known}, uses)
+        known |= _encode_missing(history, encoder, {key: of_key[key] for key in of_key if key not in known}, uses)
         for position, key in enumerate(keys, done):
             result[position] = known[key]
         done += len(page)

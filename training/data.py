@@ -92,12 +92,14 @@ def load_training_data(
         raise NotEnoughData("The history holds no tickets: import some with 'precedent import tickets'.")
     labels = CleanedLabels.of(taxonomy or Taxonomy(), cases)
     _check_some_left(labels.category)
-    vectors = embed_cases(history, encoder, cases, progress=_counting(progress, len(cases)) if progress else None)
+    texts = [model_text(stored.case.ticket) for stored in cases]
+    counting = _counting(progress, len(cases)) if progress else None
+    vectors = embed_cases(history, encoder, cases, counting, texts=texts)
     records = records_in_time([s.case.ticket for s in cases], [s.case.outcome for s in cases])
     rows = LabelledRows(
         examples=tuple(
-            Example(stored.case.ticket, model_text(stored.case.ticket), vector, record)
-            for stored, vector, record in zip(cases, vectors, records, strict=True)
+            Example(stored.case.ticket, text, vector, record)
+            for stored, text, vector, record in zip(cases, texts, vectors, records, strict=True)
         ),
         categories=tuple(labels.category.clean(stored.case.outcome.category) for stored in cases),
         severities=tuple(stored.case.outcome.severity for stored in cases),

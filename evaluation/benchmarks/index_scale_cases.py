@@ -1,4 +1,8 @@
-"""The parts of the case index besides the vectors, and all of them together, at growing sizes."""
+"""The parts of the case index besides the vectors, and all of them together, at growing sizes.
+
+Vectors and model texts are given, as those of copies are their source's: a build is measured without the time that
+embedding and cleaning a text take.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from features.case_index import CaseFilter, CaseIndex
 from features.dense import DenseLimits
 from features.feature_space import Example
 from features.history import Change
-from features.lexical import DocumentTerms, LexicalStatistics, document_terms
+from features.lexical import LexicalStatistics, document_terms
 from features.past_record import empty_record
 from features.text import model_text
 from features.ticket import Case
@@ -40,7 +44,7 @@ def facts_figures(tickets: Tickets, n: int) -> dict[str, object]:
     """What is known of each case besides text and vector, with the past record of severities: load and read it."""
     entries = CaseEntries()
     stored = [tickets.stored(number) for number in range(len(tickets.cases))]
-    entries.extend(stored, [model_text(case.case.ticket) for case in stored])
+    entries.extend(stored, tickets.texts)
     columns, strings = entries.take(entries.live_slots)
     of_each = np.arange(n) % len(stored)
     columns = {name: column[of_each] for name, column in columns.items()} | {"row_id": np.arange(n)}
@@ -60,7 +64,7 @@ def case_figures(tickets: Tickets, n: int, folder: Path, progress: Progress) -> 
     Memory is of a process that opens it, and of this one beyond what it had before: the latter has built it.
     """
     progress(f"{n:,} cases: index")
-    statistics = LexicalStatistics.fit(_terms(case) for case in tickets.cases)
+    statistics = LexicalStatistics.fit(document_terms(text.subject, text.body) for text in tickets.texts)
     index = CaseIndex.create(folder, tickets.encoder, statistics)
     before = anonymous_bytes()
     pages = _pages(tickets, n)
@@ -218,9 +222,5 @@ def _apply_all(index: CaseIndex, tickets: Tickets, pages: Sequence[_Page]) -> No
 
 def _apply(index: CaseIndex, tickets: Tickets, page: _Page) -> None:
     numbers, vectors = page
-    index.apply([Change(number, number, tickets.stored(number)) for number in numbers], vectors)
-
-
-def _terms(case: Case) -> DocumentTerms:
-    text = model_text(case.ticket)
-    return document_terms(text.subject, text.body)
+    changes = [Change(number, number, tickets.stored(number)) for number in numbers]
+    index.apply(changes, vectors, [tickets.text(number) for number in numbers])

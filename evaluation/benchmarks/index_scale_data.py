@@ -19,7 +19,7 @@ from features.history import StoredCase
 from features.history_rows import content_hash
 from features.intake import Intake, open_intake
 from features.settings import DEFAULT_ENCODER, load_settings
-from features.text import model_text
+from features.text import ModelText, model_text
 from features.ticket import Case
 
 N_QUERIES = 300
@@ -35,12 +35,15 @@ class Tickets:
 
     Attributes
     ----------
+    texts : tuple of ModelText
+        Of the cases.
     vectors, query_vectors : ndarrays of float32, shapes (n_cases, dimension) and (N_QUERIES, dimension)
     neighbour_cosine : float
         Median cosine of a case to its nearest neighbour among the cases.
     """
 
     cases: tuple[Case, ...]
+    texts: tuple[ModelText, ...]
     vectors: Vectors
     queries: tuple[Case, ...]
     query_vectors: Vectors
@@ -60,6 +63,10 @@ class Tickets:
             is_copy = numbers >= len(self.vectors)
             block[is_copy] = _noisy(block[is_copy], self.neighbour_cosine, rng)
             yield block
+
+    def text(self, number: int) -> ModelText:
+        """The model text of a number's case, which is its source's."""
+        return self.texts[number % len(self.texts)]
 
     def stored(self, number: int) -> StoredCase:
         """The case of a number; a copy has its source's text, a date a little later, and an id of its own."""
@@ -83,15 +90,16 @@ def read_tickets(folder: Path, workspace: Path | None, progress: Progress) -> Ti
     encoder = _default_encoder(settings.encoders_dir)
     store = VectorStore(settings.workspace / "benchmark-vectors", encoder, progress)
     intake = open_intake(settings)
-    by_text = {model_text(case.ticket).text: case for case in _masked(intake, folder)}
+    by_text = {text: case for case in _masked(intake, folder) for text in (model_text(case.ticket),)}
     order = np.random.default_rng(0).permutation(len(by_text))
-    texts, cases = [*by_text], [*by_text.values()]
-    vectors = store.embed(texts)[order]
-    cases = [cases[number] for number in order]
+    vectors = store.embed([text.text for text in by_text])[order]
+    read = [*by_text.items()]
+    texts, cases = zip(*(read[number] for number in order), strict=True)
     return Tickets(
-        cases=tuple(cases[N_QUERIES:]),
+        cases=cases[N_QUERIES:],
+        texts=texts[N_QUERIES:],
         vectors=vectors[N_QUERIES:],
-        queries=tuple(cases[:N_QUERIES]),
+        queries=cases[:N_QUERIES],
         query_vectors=vectors[:N_QUERIES],
         encoder=encoder,
         masking_rules=intake.masking_rules,

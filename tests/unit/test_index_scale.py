@@ -12,6 +12,7 @@ from evaluation.benchmarks.index_scale import scale_figures
 from evaluation.benchmarks.index_scale_cases import facts_figures
 from evaluation.benchmarks.index_scale_data import Tickets
 from features.encoder import HashingEncoder
+from features.text import model_text
 from features.ticket import Case, Outcome, Severity, Status, Ticket
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -43,7 +44,8 @@ def tickets() -> Tickets:
         ENCODER.encode([f"{case.ticket.subject} {case.ticket.description}" for case in some])
         for some in (known, queries)
     )
-    return Tickets(known, vectors, queries, query_vectors, ENCODER, "1", neighbour_cosine=0.7)
+    texts = tuple(model_text(case.ticket) for case in known)
+    return Tickets(known, texts, vectors, queries, query_vectors, ENCODER, "1", neighbour_cosine=0.7)
 
 
 def test_a_copy_is_as_near_to_its_source_as_said(tickets: Tickets):

@@ -121,7 +121,7 @@ def test_without_usearch_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPat
 @needs_usearch
 def test_every_way_of_searching_is_measured(tmp_path: Path):
     vectors = unit_vectors(600, 0)
-    tickets = Tickets((), vectors, (), unit_vectors(30, 1), HashingEncoder(DIMENSION), "1", neighbour_cosine=0.7)
+    tickets = Tickets((), (), vectors, (), unit_vectors(30, 1), HashingEncoder(DIMENSION), "1", neighbour_cosine=0.7)
 
     figures = recall_latency_figures(tickets, 600, tmp_path, lambda line: None)
 
