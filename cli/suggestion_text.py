@@ -32,7 +32,7 @@ def render_suggestion(suggestion: Suggestion) -> str:
     lines = [
         *_answer("Category", suggestion.category),
         *_why(suggestion.category),
-        _row("Severity", _severity(suggestion.severity)),
+        *_labelled("Severity", _severity(suggestion.severity)),
         *_why(suggestion.severity),
     ]
     for name, answer in suggestion.targets.items():
@@ -61,13 +61,16 @@ def _row(label: str, value: str) -> str:
 
 
 def _answer(label: str, answer: TargetAnswer) -> list[str]:
-    first, indent = _row(label, ""), " " * _LABEL
+    return _labelled(label, _target(answer))
+
+
+def _labelled(label: str, text: str) -> list[str]:
     # Labels stay whole: they may be searched for.
     return textwrap.wrap(
-        _target(answer),
+        text,
         _WIDTH,
-        initial_indent=first,
-        subsequent_indent=indent,
+        initial_indent=_row(label, ""),
+        subsequent_indent=" " * _LABEL,
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -88,11 +91,16 @@ def _target(answer: TargetAnswer) -> str:
 def _severity(answer: SeverityAnswer) -> str:
     if answer.most_likely is None:
         return f"— ({answer.reason})"
+    likely = f"most likely {answer.most_likely}, {answer.confidence:.0%}"
     if answer.value is None:
-        text = f"— ({answer.reason}; most likely {answer.most_likely}, {answer.confidence:.0%})"
+        text = f"— ({answer.reason}; {likely})"
     else:
-        text = f"{answer.value}  ({_ACTIONS[answer.action]}; most likely {answer.most_likely}, {answer.confidence:.0%})"
-    return f"{text}  Sev1 risk {answer.sev1_risk:.0%}{' — FLAGGED' if answer.sev1_flag else ''}"
+        costs = "costs least; " if answer.value != answer.most_likely else ""
+        text = f"{answer.value}  ({_ACTIONS[answer.action]}; {costs}{likely})"
+    flag = " — FLAGGED" if answer.sev1_flag else ""
+    # Without a flag a reader may feel safe, and must be told where nothing promises so.
+    promise = "" if answer.sev1_flag or answer.sev1_certified else " (no flag; not certified)"
+    return f"{text}  Sev1 risk {answer.sev1_risk:.0%}{flag}{promise}"
 
 
 def _why(answer: TargetAnswer | SeverityAnswer) -> list[str]:

@@ -239,11 +239,15 @@ class CaseIndex:
         n_done = 0
         while n_new := self.replay(history, progress, at_most=_CHECKED_AFTER):
             n_done += n_new
-            if not has_right_kind(self._parts.dense, self._limits):
-                self.compact()
+            self.renew_outgrown()
         if n_done >= _CHECKED_AFTER and self._parts.dense.kind == "exact":
             self.compact()
         return n_done
+
+    def renew_outgrown(self) -> None:
+        """Compact the index where its vectors are too many, or too few, for their kind."""
+        if not has_right_kind(self._parts.dense, self._limits):
+            self.compact()
 
     def replay(
         self, history: History, progress: Callable[[int], None] | None = None, *, at_most: int | None = None

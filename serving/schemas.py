@@ -231,7 +231,10 @@ class TargetAnswer(_Answer):
 
 
 class SeverityAnswer(_Answer):
-    """The answer for severity: ``value`` minimises expected cost, ``most_likely`` is the most probable level."""
+    """The answer for severity: ``value`` minimises expected cost, ``most_likely`` is the most probable level.
+
+    ``sev1_certified`` says whether training had Sev1 tickets enough to promise what the flag finds.
+    """
 
     value: Severity | None
     most_likely: Severity | None
@@ -240,6 +243,7 @@ class SeverityAnswer(_Answer):
     reason: str | None = None
     sev1_flag: bool
     sev1_risk: float
+    sev1_certified: bool = False
     alternatives: list[Alternative] = []
     why: list[str] | None = None
 

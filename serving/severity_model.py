@@ -75,7 +75,8 @@ class SecondStage:
 class SeverityModel:
     """Heads, second stage, costs and thresholds.
 
-    ``costs[truth][answer]``, sev1 to sev4, is the cost of an answer; ``sev1_threshold`` is a probability.
+    ``costs[truth][answer]``, sev1 to sev4, is the cost of an answer; ``sev1_threshold`` is a probability, and
+    ``sev1_certified`` says whether it comes with a promised recall.
     """
 
     head: LinearHead
@@ -83,6 +84,7 @@ class SeverityModel:
     costs: Floats
     thresholds: Thresholds
     sev1_threshold: float
+    sev1_certified: bool = False
 
     def probabilities(self, rows: FeatureRows, neighbours: Neighbours) -> Floats:
         """Calibrated probabilities of sev1 to sev4, shape (n, 4)."""
@@ -109,6 +111,7 @@ class SeverityModel:
             "inputs": list(INPUT_NAMES),
             "thresholds": self.thresholds.to_json(),
             "sev1_threshold": self.sev1_threshold,
+            "sev1_certified": self.sev1_certified,
         }
 
     @classmethod
@@ -135,6 +138,8 @@ class SeverityModel:
             costs=arrays["costs"].astype(np.float64),
             thresholds=Thresholds(**config["thresholds"]),
             sev1_threshold=float(config["sev1_threshold"]),
+            # Releases made before it was kept promise nothing here; their report does.
+            sev1_certified=bool(config.get("sev1_certified", False)),
         )
 
 

@@ -213,5 +213,6 @@ class Triage:
             # not learned, may be a Sev1.
             sev1_flag=risk >= model.sev1_threshold,
             sev1_risk=round(risk, 4),
+            sev1_certified=model.sev1_certified,
             alternatives=order,
         )

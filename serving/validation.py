@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
 from typing import Any, TypeVar
 
 import orjson
@@ -82,7 +84,7 @@ def validate(model: type[Model], value: Any, prefix: Sequence[str | int] = ()) -
         details = error.errors(include_url=False, include_context=False)
         # A name that is misspelt often leaves the right one missing: the misspelling is what to mend.
         first = next((detail for detail in details if detail["type"] == "extra_forbidden"), details[0])
-        raise _translated(first, value, prefix) from None
+        raise _translated(first, value, prefix, _field_names(model)) from None
 
 
 def check_has_text(ticket: Ticket) -> None:
@@ -156,11 +158,21 @@ def _children(node: dict[str, Any] | list[Any]) -> Sequence[Any]:
     return list(node.values()) if isinstance(node, dict) else node
 
 
-def _translated(detail: ErrorDetails, value: Any, prefix: Sequence[str | int]) -> PrecedentError:
+@cache
+def _field_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """Names of the fields of a request and of what it holds, in their order."""
+    schema = model.model_json_schema()
+    parts = (schema, *schema.get("$defs", {}).values())
+    return tuple(dict.fromkeys(name for part in parts for name in part.get("properties", ())))
+
+
+def _translated(detail: ErrorDetails, value: Any, prefix: Sequence[str | int], names: Sequence[str]) -> PrecedentError:
     path, rest = _path(detail, value)
     field = ".".join(_name(part) for part in (*prefix, *path)) or None
     if detail["type"] == "extra_forbidden":
-        return UnknownField(f"The contract has no field {field}; leave it out (/openapi.json lists them).", field=field)
+        near = get_close_matches(str(path[-1])[:_MAX_SHOWN], names, 1) if path else []
+        way_out = f"did you mean {near[0]}?" if near else "leave it out (/openapi.json lists them)."
+        return UnknownField(f"The contract has no field {field}; {way_out}", field=field)
     if detail["type"] == "missing":
         return InvalidInput(f"The field {field} is missing; /openapi.json describes it.", field=field)
     is_of_ticket = "ticket" in field.split(".") or "case" in field.split(".") if field else False

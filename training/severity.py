@@ -82,7 +82,7 @@ def fit_severity(
     # A level is a person's to confirm; what has to be precise is what is acted on unseen.
     asked = params.model_copy(update={"suggest_precision": params.severity_suggest_precision})
     thresholds = choose_thresholds(probabilities, truth, asked)
-    return SeverityModel(known.head, stage, costs, thresholds, sev1_threshold=sev1.threshold), sev1
+    return SeverityModel(known.head, stage, costs, thresholds, sev1.threshold, sev1.certified), sev1
 
 
 def stage_rows(

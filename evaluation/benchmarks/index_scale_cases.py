@@ -21,7 +21,6 @@ from evaluation.benchmarks.timing import Times, timed
 from evaluation.benchmarks.vectors import Progress
 from features.case_entries import CaseEntries
 from features.case_index import CaseFilter, CaseIndex
-from features.dense import DenseLimits
 from features.feature_space import Example
 from features.history import Change
 from features.lexical import LexicalStatistics, document_terms
@@ -199,14 +198,12 @@ def _pages(tickets: Tickets, n: int) -> Iterator[_Page]:
 
 def _build(index: CaseIndex, tickets: Tickets, pages: Iterator[_Page], n: int, progress: Progress) -> None:
     """Take in pages until there are n cases, with the renewals of :meth:`CaseIndex.build`."""
-    limits, checked = DenseLimits(), 0
+    checked = 0
     for page in pages:
         _apply(index, tickets, page)
         if (n_held := len(index)) >= checked + _CHECKED_AFTER:
             checked = n_held
-            kind = index.stats().kind
-            if limits.kind(n_held, tickets.encoder.dimension, kind) != kind:
-                index.compact()
+            index.renew_outgrown()
             if n_held % 100_000 < _CHECKED_AFTER:
                 progress(f"{n_held:,} cases taken in")
         if n_held >= n:

@@ -153,6 +153,26 @@ def _mend_confidences(report: CategoryReport) -> NextStep | None:
     )
 
 
+def _beat_the_floor_of_severity(report: SeverityReport) -> NextStep | None:
+    scores = report.scores
+    best = max(report.floors, key=lambda floor: floor.macro_f1, default=None)
+    if best is None or best.macro_f1 <= scores.macro_f1:
+        return None
+    is_clear = best.macro_f1 > scores.macro_f1_ci95[1]
+    return NextStep(
+        title=f"Severity: a plain method does {'better than' if is_clear else 'as well as'} this release",
+        why=(
+            f"Over the levels alike (macro-F1) its most likely level reaches {percent(scores.macro_f1)} on "
+            f"{count(scores.n, 'ticket')}, {FLOOR_NAMES.get(best.name, best.name)} {percent(best.macro_f1)}"
+            + (". " if is_clear else ", which may be chance. ")
+            + "Look first whether the rarer levels have tickets enough to learn from, and at what the answers cost."
+        ),
+        n=scores.n,
+        urgency=_COST if is_clear else _PROMISE,
+        section="severity",
+    )
+
+
 def _read_silent_sev1(report: SeverityReport) -> NextStep | None:
     silent = [m.ticket.ticket_id for m in report.missed if m.truth is Severity.SEV1 and not m.is_flagged]
     if not silent:
@@ -194,4 +214,8 @@ _CATEGORY_STEPS: Sequence[Callable[[CategoryReport], NextStep | None]] = (
     _earn_automation,
     _mend_confidences,
 )
-_SEVERITY_STEPS: Sequence[Callable[[SeverityReport], NextStep | None]] = (_read_silent_sev1, _doubt_the_flag)
+_SEVERITY_STEPS: Sequence[Callable[[SeverityReport], NextStep | None]] = (
+    _beat_the_floor_of_severity,
+    _read_silent_sev1,
+    _doubt_the_flag,
+)

@@ -190,6 +190,22 @@ def test_a_class_has_the_thresholds_that_are_in_force_for_it() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("macro_f1", "title"),
+    [
+        (1.0, "Severity: a plain method does better than this release"),
+        (0.475, "Severity: a plain method does as well as this release"),
+        (0.3, None),
+    ],
+)
+def test_a_plain_method_that_tells_severities_is_named(macro_f1: float, title: str | None) -> None:
+    rows = [evaluated(row, "Billing", [0.95, 0.04, 0.01], severity=Severity.SEV3) for row in range(1, 30)]
+    rows += [evaluated(row, "Billing", [0.95, 0.04, 0.01], severity=Severity.SEV2) for row in range(30, 34)]
+    floors = {"category": [], "severity": [Floor("majority", 0.9, 0.2), Floor("tfidf_svm", 0.5, macro_f1)]}
+    steps = [step.title for step in report_of(rows, floors=floors, sev1=None).next_steps]
+    assert [step for step in steps if step.startswith("Severity")] == ([title] if title else [])
+
+
 def test_automation_of_one_class_is_automation() -> None:
     rows = [evaluated(row, "Billing", [0.98, 0.01, 0.01]) for row in (2, 4, 6)]
     none = {"category": Thresholds(0.5, None), "severity": SEVERITY}

@@ -100,7 +100,8 @@ def test_escaped_nul_is_left_to_the_intake():
     [
         ({}, InvalidInput, "ticket", "field ticket is missing"),
         ({"ticket": {}, "top-k": 1}, UnknownField, "top-k", "no field top-k"),
-        ({"ticket": {"sbject": SECRET}}, UnknownField, "ticket.sbject", "no field ticket.sbject"),
+        ({"ticket": {"sbject": SECRET}}, UnknownField, "ticket.sbject", r"ticket.sbject; did you mean subject\?"),
+        ({"ticket": {"qqq": SECRET}}, UnknownField, "ticket.qqq", "ticket.qqq; leave it out"),
         ({"ticket": {"messages": [{"at": "2026-01-01", "by": "bot", "text": "a"}]}}, InvalidInput,
          "ticket.messages.0.by", r"input should be 'customer' or 'agent' \(got 'bot'\)"),
         ({"ticket": {"messages": [{"by": "agent", "text": "a"}]}}, InvalidInput, "ticket.messages.0.at", "missing"),

@@ -210,6 +210,7 @@ def test_the_sev1_threshold_is_that_of_the_crossed_probabilities():
     rows = tickets(900, levels=(0, 1, 2))
     space, model, promise = fitted(rows, 600)
     assert (promise.certified, model.sev1_threshold) == (True, promise.threshold)
+    assert model.sev1_certified
     known, later = parts(rows, 600)
     n_sev1 = int((levels_of(later) == 0).sum())
     assert promise.n_positives == n_sev1 >= promise.n_needed
@@ -220,7 +221,7 @@ def test_the_sev1_threshold_is_that_of_the_crossed_probabilities():
 
 def test_few_sev1_give_a_threshold_by_cost():
     _, model, promise = fitted(tickets(120))
-    assert not promise.certified
+    assert (promise.certified, model.sev1_certified) == (False, False)
     assert model.sev1_threshold == PARAMS.costs[1][0] / (PARAMS.costs[1][0] + PARAMS.costs[0][1])
 
 

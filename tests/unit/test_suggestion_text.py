@@ -1,5 +1,7 @@
 from datetime import UTC, datetime
 
+import pytest
+
 from cli.suggestion_text import render_suggestion
 from features.ticket import FixOutcome, Severity
 from serving.schemas import (
@@ -90,7 +92,7 @@ def test_a_full_suggestion_as_a_person_reads_it():
     assert render_suggestion(full).split("\n") == [
         "Category   exports  91%  (a suggestion)",
         '           word "csv"; case T-1 (exports, cosine 0.83)',
-        "Severity   sev2  (a suggestion; most likely sev3, 50%)  Sev1 risk 20% — FLAGGED",
+        "Severity   sev2  (a suggestion; costs least; most likely sev3, 50%)  Sev1 risk 20% — FLAGGED",
         "           would be sev1 at a Sev1 risk of 0.25 (now 0.20)",
         "Team       data  100%  (sure enough to set by itself)",
         "New        unlike anything in the history",
@@ -130,6 +132,21 @@ def test_what_is_not_known_says_why():
     assert "Category   — (low_confidence: exports 40%, login 30%)" in text
     assert "Severity   — (not_trained)" in text
     assert text.count("none that is near enough") == 3
+
+
+@pytest.mark.parametrize(("is_certified", "promise"), [(True, ""), (False, " (no flag; not certified)")])
+def test_a_missing_flag_says_where_nothing_is_promised(is_certified: bool, promise: str):
+    severity = SeverityAnswer(
+        value=Severity.SEV3,
+        most_likely=Severity.SEV3,
+        confidence=0.7,
+        action=Action.SUGGEST,
+        sev1_flag=False,
+        sev1_risk=0.02,
+        sev1_certified=is_certified,
+    )
+    lines = render_suggestion(EMPTY.model_copy(update={"severity": severity})).split("\n")
+    assert lines[1] == f"Severity   sev3  (a suggestion; most likely sev3, 70%)  Sev1 risk 2%{promise}"
 
 
 def test_labels_with_separators_can_be_told_apart():
