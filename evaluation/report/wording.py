@@ -32,6 +32,7 @@ REASONS = {
 
 SECTION_NAMES = {
     "missed": "missed tickets",
+    "severity": "severity in figures",
     "pairs": "confused pairs",
     "labels": "tickets",
     "actions": "actions",

@@ -16,6 +16,7 @@ from evaluation.report.evaluated import EvaluatedTicket
 from evaluation.report.misclassification import misclassification_report
 from evaluation.report.parts import Floor
 from evaluation.report.severity_parts import ConstantCost, Sev1Promise
+from evaluation.report.wording import SECTION_NAMES
 from features.errors import SourceUnreadable
 from features.label_cleaning import LabelCleaning
 from features.taxonomy import Fate, LabelRules
@@ -202,8 +203,9 @@ def test_a_plain_method_that_tells_severities_is_named(macro_f1: float, title: s
     rows = [evaluated(row, "Billing", [0.95, 0.04, 0.01], severity=Severity.SEV3) for row in range(1, 30)]
     rows += [evaluated(row, "Billing", [0.95, 0.04, 0.01], severity=Severity.SEV2) for row in range(30, 34)]
     floors = {"category": [], "severity": [Floor("majority", 0.9, 0.2), Floor("tfidf_svm", 0.5, macro_f1)]}
-    steps = [step.title for step in report_of(rows, floors=floors, sev1=None).next_steps]
-    assert [step for step in steps if step.startswith("Severity")] == ([title] if title else [])
+    steps = [step for step in report_of(rows, floors=floors, sev1=None).next_steps if step.title.startswith("Severity")]
+    assert [step.title for step in steps] == ([title] if title else [])
+    assert all(step.section in SECTION_NAMES for step in steps), "the page has a link there"
 
 
 def test_automation_of_one_class_is_automation() -> None:
