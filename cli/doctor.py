@@ -162,7 +162,9 @@ def _registry(settings: Settings) -> Iterator[Finding]:
     from training.tracking import CHAMPION, Tracker
 
     champion, current = Tracker(settings).release_of(CHAMPION), current_release_id(settings.releases_dir)
-    if champion == current:
+    if champion is None and current is None:
+        yield Finding("registry", "ok", "no champion yet, and no release that is served")
+    elif champion == current:
         yield Finding("registry", "ok", f"the champion {champion} is the release that is served")
     else:
         yield Finding(

@@ -73,6 +73,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.command is cli:
+            click.echo("Options stand after the command, as in: precedent doctor --workspace FOLDER", err=True)
         sys.exit(error.exit_code)
     except PrecedentError as error:
         click.echo(f"Error: {error.message}", err=True)

@@ -252,7 +252,9 @@ class CaseIndex:
     def replay(
         self, history: History, progress: Callable[[int], None] | None = None, *, at_most: int | None = None
     ) -> int:
-        """Take in what happened in the history since the watermark; returns the number of changes.
+        """Take in what has happened in the history since the watermark; returns the number of changes.
+
+        What is written meanwhile is for the next time: a history that is written to without a pause has no end.
 
         The first time, every case is compared with the history, which may have been restored since the snapshot and
         have grown again; where one differs, all are taken in anew.
@@ -270,7 +272,11 @@ class CaseIndex:
                 logger.warning("the index is not of this history as it is now (a restore?): rebuilding. %s", foreign)
                 self._swap(IndexParts.create(self._encoder.dimension, self._new_work_path()), watermark=0).remove()
             self._is_compared = True
-            while (at_most is None or n_done < at_most) and (changes := history.changes_since(self._watermark, PAGE)):
+            end = history.last_change()
+            while self._watermark < end and (at_most is None or n_done < at_most):
+                changes = history.changes_since(self._watermark, PAGE)
+                if not changes:
+                    break
                 cases = [change.case for change in changes if change.case is not None]
                 texts = [model_text(stored.case.ticket) for stored in cases]
                 self.apply(changes, embed_cases(history, self._encoder, cases, texts=texts), texts)

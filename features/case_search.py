@@ -24,6 +24,8 @@ _RECENCY_SECONDS = 180 * 86_400.0
 
 # How much faster a candidate counts for the crowd the nearer it is: e times as much for 0.05 of cosine.
 _CROWD_SHARPNESS = 20.0
+# From here on two candidates tell of one problem, and neither is a crowd to the other.
+_SAME_COSINE = 0.75
 
 Ids = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -70,7 +72,8 @@ class Candidate(NamedTuple):
     subject_coverage, case_subject_coverage, rarest_shared, rarest_here : float
         As in :class:`features.forward.Overlap`, 0 to 1.
     crowding : float
-        Mean cosine to the other candidates, those nearest to the query counting most, -1 to 1.
+        Mean cosine to the other candidates, those nearest to the query counting most, -1 to 1. Candidates of nearly
+        the same text count as none: that a problem came again says nothing against it.
     """
 
     row_id: int
@@ -156,6 +159,6 @@ def _crowding(vectors: Vectors, cosines: Vectors) -> NDArray[np.float64]:
     if len(cosines) == 0:
         return np.empty(0)
     weights = np.exp(_CROWD_SHARPNESS * (cosines.astype(np.float64) - float(cosines.max())))
-    weights /= weights.sum()
-    # Each candidate's cosine to itself is 1, and not counted.
-    return np.asarray(np.clip(vectors @ (weights @ vectors) - weights, -1.0, 1.0), dtype=np.float64)
+    alike = vectors @ vectors.T
+    alike[alike >= _SAME_COSINE] = 0.0  # itself among them
+    return np.asarray(np.clip(alike @ (weights / weights.sum()), -1.0, 1.0), dtype=np.float64)

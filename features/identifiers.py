@@ -15,6 +15,7 @@ _MAX_FRAMES = 8
 
 _CODE = (
     r"\b[A-Z][A-Z0-9]{1,9}-[0-9]{2,7}\b"  # CBL-4012, ORA-00942, HDFS-1314
+    r"|\b(?:[A-Z][A-Z0-9]{1,9}-){2,3}[0-9]{1,7}\b"  # ERR-LBL-7
     r"|\bCVE-[0-9]{4}-[0-9]{3,7}\b"
     r"|\b0[xX][8cC][0-9A-Fa-f]{7}\b"  # HRESULT, NTSTATUS
     r"|\bE(?:CONN|NO|ACC|PIPE|TIMED|HOST|ADDR|INVAL|PERM|EXIST|AGAIN|MFILE|BUSY|RR_)[A-Z_]*\b"  # errno

@@ -67,11 +67,12 @@ def decide(
     blocked: str | None = None,
     never_automate: frozenset[str] = frozenset(),
     parents: Sequence[Parent] = (),
+    sure_from: float = 0.0,
 ) -> TargetAnswer:
     """Answer a categorical target.
 
-    Where no class is probable enough to be suggested, but classes with a common parent are together, the parent is
-    suggested.
+    Where no class is probable enough to be suggested, or none is sure, but classes with a common parent are together,
+    the parent is suggested.
 
     Parameters
     ----------
@@ -85,6 +86,8 @@ def decide(
         Classes with too few examples to be acted on unseen.
     parents : sequence of Parent
         Labels above the classes; none where labels have no levels.
+    sure_from : float
+        Probability from which a class that may be suggested is suggested itself, even if its parent is surer.
     """
     order = ranked(classes, probabilities)
     best = order[0]
@@ -95,8 +98,9 @@ def decide(
     if action is Action.AUTOMATE and best.value in never_automate:
         action = Action.SUGGEST
     abstains = action is Action.ABSTAIN
-    if abstains and not blocked and thresholds.suggest is not None:
-        found = likeliest_parent(parents, probabilities, thresholds.suggest)
+    is_unsure = abstains or (action is Action.SUGGEST and confidence < sure_from)
+    if is_unsure and not blocked and thresholds.suggest is not None:
+        found = likeliest_parent(parents, probabilities, thresholds.suggest if abstains else sure_from)
         if found is not None:
             return _parent_answer(*found, order)
     return TargetAnswer(

@@ -265,7 +265,7 @@ async def _authenticated(runtime: Runtime, route: Route, headers: Headers) -> Ap
         return None
     key = await _bearer(runtime, key_sent)
     if route.scope is not None and not key.allows(route.scope):
-        raise Forbidden(f"This key lacks the scope {route.scope!r}; use one that has it, or `admin`.")
+        raise Forbidden(f"This key lacks the scope {route.scope.value!r}; use one that has it, or `admin`.")
     return key
 
 

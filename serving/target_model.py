@@ -33,6 +33,8 @@ class TargetModel:
         Classes with too few examples to be acted on unseen.
     parents : tuple of Parent
         The labels above the classes, which are answered where no class is sure enough.
+    sure_from : float
+        Probability from which a class is suggested even if its parent is surer: the precision that was asked for.
     sources : mapping of str to str
         Labels of the history that were cleaned, with the class that each became: neighbours have them as they were.
     """
@@ -45,6 +47,7 @@ class TargetModel:
     class_thresholds: Mapping[str, Thresholds] = field(default_factory=dict)
     rare: frozenset[str] = frozenset()
     parents: tuple[Parent, ...] = ()
+    sure_from: float = 0.0
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def scores(self, rows: FeatureRows, neighbours: Neighbours) -> NDArray[np.float64]:
@@ -70,6 +73,7 @@ class TargetModel:
             "class_thresholds": {name: found.to_json() for name, found in sorted(self.class_thresholds.items())},
             "rare": sorted(self.rare),
             "parents": [parent.to_json() for parent in self.parents],
+            "sure_from": self.sure_from,
             "sources": dict(sorted(self.sources.items())),
         }
 
@@ -86,5 +90,6 @@ class TargetModel:
             class_thresholds={name: Thresholds(**found) for name, found in config["class_thresholds"].items()},
             rare=frozenset(config["rare"]),
             parents=tuple(map(Parent.from_json, config["parents"])),
+            sure_from=config.get("sure_from", 0.0),
             sources=config["sources"],
         )

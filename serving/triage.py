@@ -179,6 +179,7 @@ class Triage:
             blocked=blocked,
             never_automate=model.rare,
             parents=model.parents,
+            sure_from=model.sure_from,
         )
 
     def answer_severity(self, probabilities: NDArray[np.float64] | None, blocked: str | None = None) -> SeverityAnswer:
@@ -199,8 +200,10 @@ class Triage:
         value = SEVERITIES[int(model.cheapest(probabilities[None, :])[0])]
         risk = float(probabilities[0])
         action = Action.ABSTAIN if blocked else model.thresholds.action(float(probabilities.max()))
-        # A level that is answered because misses are dear, not because it is probable, is for a person to confirm.
-        if action is Action.AUTOMATE and value != most_likely:
+        is_flagged = risk >= model.sev1_threshold
+        # A level that is answered because misses are dear, not because it is probable, is for a person to confirm, and
+        # so is a milder one beside the flag.
+        if action is Action.AUTOMATE and (value != most_likely or (is_flagged and value is not Severity.SEV1)):
             action = Action.SUGGEST
         abstains = action is Action.ABSTAIN
         return SeverityAnswer(
@@ -211,7 +214,7 @@ class Triage:
             reason=(blocked or why_low(model.thresholds, "severity")) if abstains else None,
             # Its promise is of every ticket: one that says "OUTAGE" and nothing more, or says it in a language that was
             # not learned, may be a Sev1.
-            sev1_flag=risk >= model.sev1_threshold,
+            sev1_flag=is_flagged,
             sev1_risk=round(risk, 4),
             sev1_certified=model.sev1_certified,
             alternatives=order,

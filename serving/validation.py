@@ -170,7 +170,8 @@ def _translated(detail: ErrorDetails, value: Any, prefix: Sequence[str | int], n
     path, rest = _path(detail, value)
     field = ".".join(_name(part) for part in (*prefix, *path)) or None
     if detail["type"] == "extra_forbidden":
-        near = get_close_matches(str(path[-1])[:_MAX_SHOWN], names, 1) if path else []
+        others = [name for name in names if name != path[-1]] if path else []  # its own name stands elsewhere
+        near = get_close_matches(str(path[-1])[:_MAX_SHOWN], others, 1) if others else []
         way_out = f"did you mean {near[0]}?" if near else "leave it out (/openapi.json lists them)."
         return UnknownField(f"The contract has no field {field}; {way_out}", field=field)
     if detail["type"] == "missing":
@@ -178,7 +179,8 @@ def _translated(detail: ErrorDetails, value: Any, prefix: Sequence[str | int], n
     is_of_ticket = "ticket" in field.split(".") or "case" in field.split(".") if field else False
     kind = InvalidTicket if detail["type"] in _BOUNDS and (is_of_ticket or "tickets" in prefix) else InvalidInput
     shown = "" if rest else _shown(detail, path)
-    message = detail["msg"][:1].lower() + detail["msg"][1:]
+    said = detail["msg"].removeprefix("Value error, ")  # which pydantic puts before what a validator of ours says
+    message = said[:1].lower() + said[1:]
     return kind(f"{field or 'The body'} is wrong: {message}{shown}; /openapi.json describes it.", field=field)
 
 

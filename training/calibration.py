@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,13 @@ from sklearn.linear_model import LogisticRegression
 
 from serving.decision import Thresholds
 from training.params import TrainingParams
-from training.thresholds import threshold_for_precision
+from training.thresholds import threshold_for_class, threshold_for_precision
 
 ERROR_RATE = 0.1
 """Chance that the precision of a threshold lies below the bound that it was chosen by."""
 MIN_CALIBRATION = 30
-MIN_CLASS = 50
+N_BORROWED = 200
+"""Rows that those of other classes count as, at most, where a class's thresholds are chosen (docs/benchmarks.md)."""
 _MIN_POSITIVES = 5
 
 
@@ -34,32 +36,40 @@ def choose_thresholds(
         return Thresholds(suggest=0.5, automate=None)
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == truth
-    suggest, automate = (
-        threshold_for_precision(confidence, correct, precision, error_rate=ERROR_RATE)
-        for precision in (params.suggest_precision, params.automate_precision)
-    )
-    return Thresholds(
-        suggest=None if suggest is None else max(suggest, params.suggest_at_least),
-        automate=automate,
-    )
+    return _thresholds(partial(threshold_for_precision, confidence, correct, error_rate=ERROR_RATE), params)
 
 
 def choose_class_thresholds(
     classes: Sequence[str], probabilities: NDArray[np.float64], truth: NDArray[np.int64], params: TrainingParams
 ) -> dict[str, Thresholds]:
-    """Thresholds of each class that was the most probable on at least ``MIN_CLASS`` calibration rows.
+    """Thresholds of each class, chosen on its own rows and, as some of them, on those of the others.
 
-    Parameters are those of :func:`choose_thresholds`. A class that no confidence makes precise enough has None.
+    Parameters are those of :func:`choose_thresholds`. A class that no confidence makes precise enough has None; with
+    too few calibration rows no class has any of its own.
     """
-    if not len(truth):
+    if len(truth) < MIN_CALIBRATION:
         return {}
     answered = probabilities.argmax(axis=1)
-    chosen = {}
-    for k, name in enumerate(classes):
-        rows = answered == k
-        if rows.sum() >= MIN_CLASS:
-            chosen[name] = choose_thresholds(probabilities[rows], truth[rows], params)
-    return chosen
+    confidence, correct = probabilities.max(axis=1), answered == truth
+    return {
+        name: _thresholds(
+            partial(
+                threshold_for_class,
+                confidence,
+                correct,
+                answered == k,
+                error_rate=ERROR_RATE,
+                n_borrowed=N_BORROWED,
+            ),
+            params,
+        )
+        for k, name in enumerate(classes)
+    }
+
+
+def _thresholds(smallest: Callable[[float], float | None], params: TrainingParams) -> Thresholds:
+    suggest, automate = smallest(params.suggest_precision), smallest(params.automate_precision)
+    return Thresholds(suggest=None if suggest is None else max(suggest, params.suggest_at_least), automate=automate)
 
 
 def fit_platt(

@@ -293,8 +293,9 @@ def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
         notes.append("No severity model: the history has no two severities to tell apart.")
     elif triage.sev1 is not None and not triage.sev1.certified:
         notes.append(
-            f"Too few Sev1 tickets to certify a recall of {params.sev1_recall:.0%}: {triage.sev1.n_positives} to "
-            f"calibrate on, {triage.sev1.n_needed} needed."
+            f"Too few Sev1 tickets to certify a recall of {params.sev1_recall:.0%}: {triage.sev1.n_positives} among "
+            f"those to calibrate on, {triage.sev1.n_needed} needed; import more history, or raise calibration_share "
+            f"({params.calibration_share:g} of the tickets)."
         )
     elif triage.sev1 is not None:
         notes.append(

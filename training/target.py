@@ -108,6 +108,7 @@ def calibrated_target(
         thresholds=choose_thresholds(probabilities, truth, params),
         class_thresholds=choose_class_thresholds(members.classes, probabilities, truth, params),
         rare=frozenset(value for value, count in counts.items() if count < params.rare_below),
+        sure_from=params.suggest_precision,
     )
     return model, pooled
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betainc
 from scipy.stats import beta, binom
 
 from evaluation.dataset import RecallThreshold
@@ -51,6 +52,73 @@ def threshold_for_precision(
     is_edge = np.append(sorted_confidence[1:] < sorted_confidence[:-1], True) if len(order) else np.empty(0, bool)
     good = np.flatnonzero((held >= precision) & is_edge & (n >= _MIN_ROWS))
     return float(sorted_confidence[good[-1]]) if len(good) else None
+
+
+def threshold_for_class(
+    confidence: NDArray[np.floating],
+    correct: NDArray[np.bool_],
+    is_class: NDArray[np.bool_],
+    precision: float,
+    *,
+    error_rate: float,
+    n_borrowed: int,
+) -> float | None:
+    """Find the smallest confidence at and above which the answers of one class are right often enough.
+
+    The one-sided Clopper-Pearson lower bound of the precision has to hold on the rows of the class alone, or else on them
+    together with those of the other classes, which count as at most ``n_borrowed``; not so where the upper bound of the
+    class alone lies below the precision. A class of few rows is trusted as far as the others are, one of many by its own.
+
+    Parameters
+    ----------
+    confidence : ndarray of float, shape (n,)
+        Confidence of the answer of each calibration row, of whichever class.
+    correct, is_class : ndarray of bool, shape (n,)
+        ``is_class`` marks the rows that were answered with the class.
+    precision, error_rate : float
+    n_borrowed : int
+        Most rows that the other classes count as.
+
+    Returns
+    -------
+    float or None
+        None when no threshold holds the precision on at least 20 rows.
+
+    Examples
+    --------
+    >>> confidence = np.linspace(0, 1, 1000)
+    >>> is_own = np.arange(1000) % 10 == 0
+    >>> correct = ~is_own | (confidence > 0.5)
+    >>> float(round(threshold_for_class(confidence, correct, is_own, 0.9, error_rate=0.1, n_borrowed=100), 2))
+    0.4
+    >>> float(threshold_for_class(confidence, correct, ~is_own, 0.9, error_rate=0.1, n_borrowed=100))
+    0.0
+    """
+    at = np.unique(np.asarray(confidence, dtype=np.float64))
+    hits, n = _reached(confidence[is_class], correct[is_class], at)
+    other_hits, n_others = _reached(confidence[~is_class], correct[~is_class], at)
+    weight = np.minimum(1.0, n_borrowed / np.maximum(n_others, 1))
+    with_others = hits + weight * other_hits, n + weight * n_others
+    holds_alone = (n >= _MIN_ROWS) & _reaches(hits, n, precision, error_rate)
+    fails_alone = (n > hits) & (betainc(hits + 1.0, np.maximum(n - hits, 1), precision) > 1 - error_rate)
+    holds = (n + n_others >= _MIN_ROWS) & _reaches(*with_others, precision, error_rate) & ~fails_alone
+    good = np.flatnonzero(holds_alone | holds)
+    return float(at[good[0]]) if len(good) else None
+
+
+def _reaches(hits: NDArray[np.number], n: NDArray[np.number], precision: float, error_rate: float) -> NDArray[np.bool_]:
+    """Whether the lower bound of a share, the quantile of Beta(hits, n - hits + 1), is a precision at least."""
+    return np.asarray((hits > 0) & (betainc(np.maximum(hits, 1e-9), n - hits + 1.0, precision) <= error_rate))
+
+
+def _reached(
+    confidence: NDArray[np.floating], correct: NDArray[np.bool_], at: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Right answers and all answers at and above each confidence; shapes (len(at),)."""
+    order = np.argsort(confidence, kind="stable")
+    first = np.searchsorted(confidence[order], at)
+    hits_before = np.concatenate([[0], np.cumsum(correct[order], dtype=np.int64)])
+    return hits_before[-1] - hits_before[first], len(confidence) - first
 
 
 def threshold_for_share(confidence: NDArray[np.floating], share: float, *, error_rate: float | None = None) -> float:

@@ -21,7 +21,7 @@ from features.dense import DenseLimits
 from features.encoder import HashingEncoder
 from features.errors import EncoderMismatch
 from features.forward import ForwardIndex
-from features.history import History
+from features.history import Change, History
 from features.index_parts import IndexParts, LiveParts
 from features.index_stats import recall_on_sample
 from features.lexical import LexicalStatistics, document_terms
@@ -90,6 +90,24 @@ def index(folder: Path, history: History, limits: DenseLimits) -> Iterator[CaseI
 def ids(index: CaseIndex, wanted: CaseQuery, where: CaseFilter | None = None) -> list[str]:
     found = index.search(wanted, where or CaseFilter())
     return [entry.id for entry in index.entries([candidate.row_id for candidate in found])]
+
+
+def test_replay_ends_while_the_history_is_written_to(
+    index: CaseIndex, history: History, monkeypatch: pytest.MonkeyPatch
+):
+    history.upsert([case(50)], masking_rules="1")
+    known = history.last_change()
+    read = history.changes_since
+
+    def read_and_write(change: int, limit: int) -> list[Change]:
+        assert change < known, "what came after the replay began is for the next one"
+        found = read(change, limit)
+        history.upsert([case(100 + change)], masking_rules="1")
+        return found
+
+    monkeypatch.setattr(history, "changes_since", read_and_write)
+    assert index.replay(history) == 1
+    assert index.watermark == known < history.last_change()
 
 
 def test_replay_brings_the_index_up_to_the_history(index: CaseIndex, history: History):

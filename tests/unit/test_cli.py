@@ -162,6 +162,7 @@ def test_every_command_takes_a_workspace_and_explains_itself():
     [
         (["no-such-verb"], "No such command 'no-such-verb'"),
         (["train", "--no-such-option"], "No such option"),
+        (["--workspace", "x", "train"], "Options stand after the command"),
         (["import", "tickets", "x.csv"], "does not exist"),
         (["import", "tickets", str(SAMPLES / "tickets.jsonl")], "Missing option '--source'"),
         (["import", "tickets", str(SAMPLES / "tickets.jsonl"), "--source", "zip"], "'zip' is not one of"),

@@ -139,6 +139,26 @@ def test_the_deepest_parent_that_is_probable_enough_is_suggested() -> None:
     assert answer.first_guess == Alternative(value="Access > SSO > OIDC", confidence=0.45)
 
 
+@pytest.mark.parametrize(
+    ("oidc", "saml", "expected"),
+    [
+        (0.55, 0.40, "Access > SSO"),  # as good as a coin's toss between two leaves
+        (0.70, 0.28, "Access > SSO > OIDC"),  # as sure as was asked
+        (0.55, 0.10, "Access > SSO > OIDC"),  # the parent is no surer than was asked either
+    ],
+)
+def test_of_leaves_that_disagree_the_surer_parent_is_answered(oidc: float, saml: float, expected: str) -> None:
+    rest = (1.0 - oidc - saml) / 2
+    answer = decide(
+        LEAVES,
+        np.array([0.0, oidc, saml, rest, rest, 0.0]),
+        Thresholds(suggest=0.5, automate=0.9),
+        parents=PARENTS,
+        sure_from=0.7,
+    )
+    assert (answer.value, answer.action, answer.is_parent) == (expected, Action.SUGGEST, expected == "Access > SSO")
+
+
 def test_a_parent_that_is_a_label_too_counts_its_own_tickets() -> None:
     answer = leveled(0.3, 0.2, 0.1, 0.4, 0.0, 0.0)
     assert (answer.value, answer.confidence, answer.is_parent) == ("Access", 0.6, True)

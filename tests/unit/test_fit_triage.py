@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.calibration import _SigmoidCalibration
 
 from evaluation.backtest import backtest, most_likely_categories, most_likely_severities
@@ -17,7 +18,7 @@ from features.text import model_text
 from features.ticket import Severity, Ticket
 from serving.neighbours import Neighbours
 from serving.schemas import Action
-from training.calibration import MIN_CLASS, choose_class_thresholds, choose_thresholds, fit_platt
+from training.calibration import choose_class_thresholds, choose_thresholds, fit_platt
 from training.params import TrainingParams
 from training.pooling import usual_pool
 from training.triage import fit_triage
@@ -207,16 +208,39 @@ def test_thresholds_hold_their_precision_by_its_lower_bound(n_right: int, sugges
     assert thresholds.automate == (0.6 if automates else None)
 
 
+def _answered(classes: list[int], confidence: list[float]) -> NDArray[np.float64]:
+    """Probabilities of three classes, of which one has a confidence and the others share the rest."""
+    rows = np.array(confidence)[:, None]
+    return np.where(np.eye(3, dtype=bool)[classes], rows, (1 - rows) / 2)
+
+
 def test_a_class_that_is_answered_badly_is_not_automated_while_another_is():
-    # "a" is always right, "b" half the time, "c" was answered too seldom to have thresholds of its own.
-    confident = np.full((2 * MIN_CLASS, 3), 0.02) + 0.94 * np.repeat(np.eye(3)[:2], MIN_CLASS, axis=0)
-    seldom = np.tile([0.02, 0.02, 0.96], (MIN_CLASS - 1, 1))
-    truth = np.concatenate([np.zeros(MIN_CLASS), np.arange(MIN_CLASS) % 2, np.full(MIN_CLASS - 1, 2)]).astype(np.int64)
-    found = choose_class_thresholds(("a", "b", "c"), np.vstack([confident, seldom]), truth, PARAMS)
-    assert set(found) == {"a", "b"}
+    # "a" is always right, "b" half the time.
+    truth = np.array([0] * 100 + [1, 2] * 25)
+    found = choose_class_thresholds(("a", "b", "c"), _answered([0] * 100 + [1] * 50, [0.96] * 150), truth, PARAMS)
     assert found["a"].automate == pytest.approx(0.96)
     assert (found["b"].suggest, found["b"].automate) == (None, None)
     assert choose_class_thresholds(("a", "b", "c"), np.empty((0, 3)), np.empty(0, np.int64), PARAMS) == {}
+
+
+def test_a_class_of_few_rows_is_trusted_as_far_as_the_others_are():
+    others = _answered([0] * 300, list(np.linspace(0.6, 1.0, 300)))
+    few = _answered([1] * 5, [0.9] * 5)
+    right = np.array([0] * 300 + [1] * 5)
+    found = choose_class_thresholds(("a", "b", "c"), np.vstack([others, few]), right, PARAMS)
+    assert found["b"].automate == found["c"].automate == pytest.approx(0.6)
+    # Where the others are wrong, so it may be with a class of which nothing is known.
+    wrong = np.array([0, 2] * 150 + [1] * 5)
+    assert choose_class_thresholds(("a", "b", "c"), np.vstack([others, few]), wrong, PARAMS)["c"].automate is None
+
+
+def test_a_class_that_was_never_wrong_is_not_held_back_below_the_lowest_confidence_seen():
+    # All classes are right from 0.8 on; "b", of which there are many, was by chance never less sure than 0.95.
+    confidence = [*np.linspace(0.5, 1.0, 500), *np.linspace(0.95, 1.0, 60)]
+    truth = np.array([0 if sure > 0.8 else 2 for sure in confidence[:500]] + [1] * 60)
+    found = choose_class_thresholds(("a", "b", "c"), _answered([0] * 500 + [1] * 60, confidence), truth, PARAMS)
+    assert found["b"].suggest is not None
+    assert found["b"].suggest < 0.9
 
 
 def test_a_fitted_model_automates_the_class_that_it_answers_well_alone():
