@@ -65,9 +65,10 @@ def threshold_for_class(
 ) -> float | None:
     """Find the smallest confidence at and above which the answers of one class are right often enough.
 
-    The one-sided Clopper-Pearson lower bound of the precision has to hold on the rows of the class alone, or else on them
-    together with those of the other classes, which count as at most ``n_borrowed``; not so where the upper bound of the
-    class alone lies below the precision. A class of few rows is trusted as far as the others are, one of many by its own.
+    The one-sided Clopper-Pearson lower bound of the precision has to hold on the rows of the class alone, or else on
+    them together with those of the other classes, which count as at most ``n_borrowed``; not so where the upper bound
+    of the class alone lies below the precision. A class of few rows is trusted as far as the others are, one of many
+    by its own.
 
     Parameters
     ----------
