@@ -10,6 +10,7 @@ from features.feature_space import Example
 from features.lexical import Hashes, analyze, term_hashes
 from features.text import identifiers, written_text
 from features.ticket import Ticket
+from serving.explain_shown import telling_words
 from serving.ranking import DAY_SECONDS
 
 _MAX_TERMS = 4
@@ -42,9 +43,10 @@ class Asked:
         ticket = example.ticket
         # Masks and volatile tokens are words of the model text ("email", "time") that nobody wrote.
         written = set(_WORD.findall(written_text(ticket)))
+        tells = telling_words(example)
         stems: dict[str, str] = {}
         for word in _WORD.findall(example.text.text):
-            if word in written and (terms := analyze(word)):
+            if word in written and tells(word.lower()) and (terms := analyze(word)):
                 stems.setdefault(terms[0], word)
         in_subject = set(_WORD.findall(example.text.subject))
         # Words of the subject first, then the longer ones, since they say more.

@@ -74,3 +74,9 @@ def test_a_word_is_named_once_and_never_a_placeholder():
 )
 def test_age(age: timedelta, said: str):
     assert reasons(Ticket(), Ticket(created_at=NOW - age)) == [said]
+
+
+def test_function_words_are_no_reason():
+    ticket = Ticket(subject="We cannot export since this morning", description="There were exports which have failed")
+    case = Ticket(subject="Since this morning there have been errors which our users see")
+    assert reasons(ticket, case) == ["words in common: morning"]
