@@ -285,6 +285,11 @@ def _language_notes(counts: Mapping[str, int], trained: frozenset[str]) -> list[
     return [f"Not answered, in languages with too few training tickets: {listed(few)}; similar cases still are."]
 
 
+def _alerts(tested: Backtest) -> str:
+    flagged = [prediction.severity.sev1_flag for prediction in tested.predictions]
+    return f"; it was raised on {sum(flagged) / len(flagged):.0%} of {len(flagged):,} test tickets" if flagged else ""
+
+
 def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
     labels = fitted.data.labels
     notes = [*label_notes(labels), *parent_notes(fitted.backtest, labels.taxonomy)]
@@ -301,7 +306,7 @@ def _notes(fitted: Fitted, params: TrainingParams) -> list[str]:
         notes.append(
             f"The Sev1 flag, set from a risk of {triage.sev1.threshold:.3f} on, holds a recall of "
             f"{params.sev1_recall:.0%} with {params.sev1_confidence:.0%} confidence ({triage.sev1.n_positives} Sev1 "
-            "tickets to calibrate on)."
+            f"tickets to calibrate on){_alerts(fitted.backtest)}."
         )
     models = {"category": triage.triage.category, **triage.triage.targets}
     for name, model in models.items():
