@@ -100,7 +100,8 @@ def threshold_for_class(
     other_hits, n_others = _reached(confidence[~is_class], correct[~is_class], at)
     weight = np.minimum(1.0, n_borrowed / np.maximum(n_others, 1))
     with_others = hits + weight * other_hits, n + weight * n_others
-    holds_alone = (n >= _MIN_ROWS) & _reaches(hits, n, precision, error_rate)
+    # Of answers less sure than any that was seen, the rows of the class alone say nothing.
+    holds_alone = (n >= _MIN_ROWS) & (n > np.append(n[1:], 0)) & _reaches(hits, n, precision, error_rate)
     fails_alone = (n > hits) & (betainc(hits + 1.0, np.maximum(n - hits, 1), precision) > 1 - error_rate)
     holds = (n + n_others >= _MIN_ROWS) & _reaches(*with_others, precision, error_rate) & ~fails_alone
     good = np.flatnonzero(holds_alone | holds)

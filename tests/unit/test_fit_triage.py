@@ -234,6 +234,14 @@ def test_a_class_of_few_rows_is_trusted_as_far_as_the_others_are():
     assert choose_class_thresholds(("a", "b", "c"), np.vstack([others, few]), wrong, PARAMS)["c"].automate is None
 
 
+def test_a_class_among_bad_ones_is_trusted_no_further_down_than_it_was_seen():
+    # The others are right half the time, "b" always, and never less sure than 0.9.
+    confidence = [*np.linspace(0.4, 1.0, 300), *np.linspace(0.9, 1.0, 60)]
+    truth = np.array([0, 2] * 150 + [1] * 60)
+    found = choose_class_thresholds(("a", "b", "c"), _answered([0] * 300 + [1] * 60, confidence), truth, PARAMS)
+    assert found["b"].automate == pytest.approx(0.9)
+
+
 def test_a_class_that_was_never_wrong_is_not_held_back_below_the_lowest_confidence_seen():
     # All classes are right from 0.8 on; "b", of which there are many, was by chance never less sure than 0.95.
     confidence = [*np.linspace(0.5, 1.0, 500), *np.linspace(0.95, 1.0, 60)]
