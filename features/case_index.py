@@ -236,10 +236,12 @@ class CaseIndex:
         one, what was taken in page by page is in the end put together: searching one segment of the inverted index
         takes half the time of searching nine, and for a moment there is room for a copy.
         """
-        n_done = 0
+        n_done, end = 0, history.last_change()
         while n_new := self.replay(history, progress, at_most=_CHECKED_AFTER):
             n_done += n_new
             self.renew_outgrown()
+            if self._watermark >= end:
+                break
         if n_done >= _CHECKED_AFTER and self._parts.dense.kind == "exact":
             self.compact()
         return n_done

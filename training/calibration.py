@@ -68,8 +68,9 @@ def choose_class_thresholds(
 
 
 def _thresholds(smallest: Callable[[float], float | None], params: TrainingParams) -> Thresholds:
-    suggest, automate = smallest(params.suggest_precision), smallest(params.automate_precision)
-    return Thresholds(suggest=None if suggest is None else max(suggest, params.suggest_at_least), automate=automate)
+    found = [smallest(precision) for precision in (params.suggest_precision, params.automate_precision)]
+    suggest, automate = (None if at is None else max(at, params.suggest_at_least) for at in found)
+    return Thresholds(suggest, automate)
 
 
 def fit_platt(

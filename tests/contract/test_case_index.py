@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -92,8 +92,9 @@ def ids(index: CaseIndex, wanted: CaseQuery, where: CaseFilter | None = None) ->
     return [entry.id for entry in index.entries([candidate.row_id for candidate in found])]
 
 
-def test_replay_ends_while_the_history_is_written_to(
-    index: CaseIndex, history: History, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("take_in", [CaseIndex.replay, CaseIndex.build])
+def test_taking_in_a_history_ends_while_it_is_written_to(
+    index: CaseIndex, history: History, monkeypatch: pytest.MonkeyPatch, take_in: Callable[[CaseIndex, History], int]
 ):
     history.upsert([case(50)], masking_rules="1")
     known = history.last_change()
@@ -106,7 +107,7 @@ def test_replay_ends_while_the_history_is_written_to(
         return found
 
     monkeypatch.setattr(history, "changes_since", read_and_write)
-    assert index.replay(history) == 1
+    assert take_in(index, history) == 1
     assert index.watermark == known < history.last_change()
 
 
