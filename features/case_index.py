@@ -200,6 +200,8 @@ class CaseIndex:
         ------
         EncoderMismatch
             If there are not as many vectors as cases, or they have another dimension.
+        ValueError
+            If there are not as many texts as cases.
         """
         stored = [change.case for change in changes if change.case is not None]
         if vectors.shape != (len(stored), self._encoder.dimension):
@@ -207,6 +209,8 @@ class CaseIndex:
                 f"Vectors of shape {vectors.shape} do not fit {len(stored)} cases in an index of dimension "
                 f"{self._encoder.dimension}; embed the cases with the encoder that the index was made with."
             )
+        if texts is not None and len(texts) != len(stored):
+            raise ValueError(f"There are {len(texts)} texts of {len(stored)} cases.")
         if not changes:
             return
         last = {change.row_id: change.case for change in changes}

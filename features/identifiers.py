@@ -14,9 +14,9 @@ MAX_IDENTIFIERS = 24
 _MAX_FRAMES = 8
 
 _CODE = (
-    r"\b[A-Z][A-Z0-9]{1,9}-[0-9]{2,7}\b"  # CBL-4012, ORA-00942, HDFS-1314
+    r"\bCVE-[0-9]{4}-[0-9]{3,7}\b"  # first, or its year is a code
+    r"|\b[A-Z][A-Z0-9]{1,9}-[0-9]{2,7}\b"  # CBL-4012, ORA-00942, HDFS-1314
     r"|\b(?:[A-Z][A-Z0-9]{1,9}-){2,3}[0-9]{1,7}\b"  # ERR-LBL-7
-    r"|\bCVE-[0-9]{4}-[0-9]{3,7}\b"
     r"|\b0[xX][8cC][0-9A-Fa-f]{7}\b"  # HRESULT, NTSTATUS
     r"|\bE(?:CONN|NO|ACC|PIPE|TIMED|HOST|ADDR|INVAL|PERM|EXIST|AGAIN|MFILE|BUSY|RR_)[A-Z_]*\b"  # errno
     r"|\b[A-Z][A-Z0-9]{1,30}(?:_[A-Z0-9]{1,30}){1,8}\b"  # SSS_TIME_LIMIT_EXCEEDED
@@ -26,6 +26,8 @@ _CODE = (
 # Standards, encodings and dates are spelled like error codes.
 _NO_CODE = Pattern(
     r"(?:UTF|SHA|ISO|RFC|AES|MD|TLS|SSL|RSA|IPV|BASE|HTTP|UTC|GMT|PEP|CP|KOI|JDK|JSR|COVID)-?[0-9][-_.0-9]*"
+    r"|(?:SHA|RSA|AES|TLS|SSL)(?:-[A-Z]+)+-[0-9]+"  # SHA-RSA-256
+    r"|[A-Z]{2}(?:-GOV)?-(?:NORTH|SOUTH|EAST|WEST|CENTRAL)[A-Z]*-[0-9]"  # US-EAST-1
     r"|(?:FY|CY|JAN|FEB|MAR|APR|MAY|JUNE?|JULY?|AUG|SEPT?|OCT|NOV|DEC)(?:19|20)[0-9]{2}"
 )
 _CODES = Pattern(_CODE)

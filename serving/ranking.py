@@ -39,7 +39,7 @@ SIGNALS: tuple[str, ...] = (
     "same_customer",
     "length_ratio",
     "log_length",
-    "distinctness",
+    "uncrowded",
     "first_dense",
     "first_lexical",
     "nearest_cosine",
@@ -49,7 +49,7 @@ SIGNALS: tuple[str, ...] = (
 ``bm25*`` are divided by the query's score against itself and ``cosine`` is as it is; ``*_share`` are relative to the
 best candidate; ``agreement`` is the product of both shares; ``*_coverage`` and ``rarest_*`` are those of
 :class:`features.forward.Overlap`; ``recency_d`` is exp(-age / d days); ``log_length`` is of the case's characters;
-``distinctness`` is 1 less the crowding of :class:`features.case_index.Candidate`; ``first_*`` mark the best of
+``uncrowded`` is 1 less the crowding of :class:`features.case_index.Candidate`; ``first_*`` mark the best of
 one method. ``nearest_cosine`` is the same for all candidates of a ticket: it tells how near the history comes to it,
 and moves what a relevance is worth but not the order.
 """
@@ -112,7 +112,7 @@ def signals(
         "same_customer": _same(ticket.customer, [e.customer for e in basics]),
         "length_ratio": np.minimum(lengths, own) / np.maximum(lengths, own),
         "log_length": np.log(lengths),
-        "distinctness": 1.0 - raw["crowding"],
+        "uncrowded": 1.0 - raw["crowding"],
         "first_dense": (cosine_share >= 1.0).astype(np.float64),
         "first_lexical": (bm25_share >= 1.0).astype(np.float64),
         "nearest_cosine": np.full(len(cosine), cosine.max()),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from features.case_index import Candidate
 from features.feature_space import Example
 from features.lexical import Hashes, analyze, term_hashes
-from features.text import identifiers, written_text
+from features.text import ModelText, identifiers, written_text
 from features.ticket import Ticket
 from serving.explain_shown import telling_words
 from serving.ranking import DAY_SECONDS
@@ -32,23 +32,25 @@ class Asked:
     now: float
 
     @classmethod
-    def of(cls, example: Example, *, now: float) -> Asked:
+    def of(cls, example: Example, *, now: float, shown: ModelText | None = None) -> Asked:
         """Read an example.
 
         Parameters
         ----------
         now : float
             Seconds since the epoch at which the ticket was created.
+        shown : ModelText, optional
+            The part of the ticket's text whose words may be named; default: all of it.
         """
-        ticket = example.ticket
+        ticket, shown = example.ticket, shown or example.text
         # Masks and volatile tokens are words of the model text ("email", "time") that nobody wrote.
         written = set(_WORD.findall(written_text(ticket)))
         tells = telling_words(example)
         stems: dict[str, str] = {}
-        for word in _WORD.findall(example.text.text):
+        for word in _WORD.findall(shown.text):
             if word in written and tells(word.lower()) and (terms := analyze(word)):
                 stems.setdefault(terms[0], word)
-        in_subject = set(_WORD.findall(example.text.subject))
+        in_subject = set(_WORD.findall(shown.subject))
         # Words of the subject first, then the longer ones, since they say more.
         order = sorted(stems.items(), key=lambda item: (item[1] not in in_subject, -len(item[1])))
         return cls(

@@ -220,7 +220,7 @@ class Suggester:
             # A shared form is no reason.
             terms = self.index.terms([group.shown.row_id for group in found[: query.top_k]])
             audience = self._audience(example)
-            asked = Asked.of(replace(example, text=self.index.without_boilerplate(example.text)), now=now)
+            asked = Asked.of(example, now=now, shown=self.index.without_boilerplate(example.text))
             return FoundCases(
                 similar=[
                     similar_case(

@@ -26,9 +26,9 @@ class TargetModel:
     name : str
         The target, by which neighbours have their labels.
     thresholds : Thresholds
-        For the classes without some of their own.
+        Over all classes alike; a parent is answered by them, and so is a class without some of its own.
     class_thresholds : mapping of str to Thresholds
-        Of the classes that were answered often enough on calibration rows.
+        Of every class, where there were calibration rows enough.
     rare : frozenset of str
         Classes with too few examples to be acted on unseen.
     parents : tuple of Parent

@@ -216,6 +216,7 @@ class Triage:
             # not learned, may be a Sev1.
             sev1_flag=is_flagged,
             sev1_risk=round(risk, 4),
-            sev1_certified=model.sev1_certified,
+            # What was promised is of the languages that were learned.
+            sev1_certified=model.sev1_certified and blocked != "language_not_trained",
             alternatives=order,
         )

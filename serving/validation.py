@@ -25,6 +25,7 @@ from serving.suggester import Query
 MAX_DEPTH = 16
 MAX_WIDTH = 1_000
 _MAX_SHOWN = 40
+_NEAR = 0.7  # likeness of a misspelt name: "kind" is no "id", "subjet" is a "subject"
 _TEXTS = frozenset({"subject", "description", "text", "resolution", "fields", "targets", "value"})
 _BOUNDS = frozenset({"string_too_long", "too_long", "greater_than_equal", "less_than_equal", "string_pattern_mismatch"})
 # Whole escapes are matched, so that the backslash of `\\ud800`, which is text, is not taken for the start of one.
@@ -84,7 +85,7 @@ def validate(model: type[Model], value: Any, prefix: Sequence[str | int] = ()) -
         details = error.errors(include_url=False, include_context=False)
         # A name that is misspelt often leaves the right one missing: the misspelling is what to mend.
         first = next((detail for detail in details if detail["type"] == "extra_forbidden"), details[0])
-        raise _translated(first, value, prefix, _field_names(model)) from None
+        raise _translated(first, value, prefix, model) from None
 
 
 def check_has_text(ticket: Ticket) -> None:
@@ -159,19 +160,31 @@ def _children(node: dict[str, Any] | list[Any]) -> Sequence[Any]:
 
 
 @cache
-def _field_names(model: type[BaseModel]) -> tuple[str, ...]:
-    """Names of the fields of a request and of what it holds, in their order."""
+def _field_names(model: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...]:
+    """Names of the fields of what stands at a path of a request; none where that is no object of ours."""
     schema = model.model_json_schema()
-    parts = (schema, *schema.get("$defs", {}).values())
-    return tuple(dict.fromkeys(name for part in parts for name in part.get("properties", ())))
+    node = schema
+    for part in path:
+        node = _resolved(node, schema)
+        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})
+    return tuple(_resolved(node, schema).get("properties", ()))
 
 
-def _translated(detail: ErrorDetails, value: Any, prefix: Sequence[str | int], names: Sequence[str]) -> PrecedentError:
+def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A part of a schema, or what it refers to; of a union, its first member, since the others are null."""
+    if "anyOf" in node:
+        node = node["anyOf"][0]
+    return schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+
+
+def _translated(
+    detail: ErrorDetails, value: Any, prefix: Sequence[str | int], model: type[BaseModel]
+) -> PrecedentError:
     path, rest = _path(detail, value)
     field = ".".join(_name(part) for part in (*prefix, *path)) or None
     if detail["type"] == "extra_forbidden":
-        others = [name for name in names if name != path[-1]] if path else []  # its own name stands elsewhere
-        near = get_close_matches(str(path[-1])[:_MAX_SHOWN], others, 1) if others else []
+        names = _field_names(model, tuple(path[:-1])) if path else ()
+        near = get_close_matches(str(path[-1])[:_MAX_SHOWN], names, 1, _NEAR) if names else []
         way_out = f"did you mean {near[0]}?" if near else "leave it out (/openapi.json lists them)."
         return UnknownField(f"The contract has no field {field}; {way_out}", field=field)
     if detail["type"] == "missing":

@@ -67,8 +67,8 @@ def threshold_for_class(
 
     The one-sided Clopper-Pearson lower bound of the precision has to hold on the rows of the class alone, or else on
     them together with those of the other classes, which count as at most ``n_borrowed``; not so where the upper bound
-    of the class alone lies below the precision. A class of few rows is trusted as far as the others are, one of many
-    by its own.
+    of the class alone lies below the precision, nor, from 20 rows on, where its share does. A class of few rows is
+    trusted as far as the others are, one of many by its own.
 
     Parameters
     ----------
@@ -103,6 +103,7 @@ def threshold_for_class(
     # Of answers less sure than any that was seen, the rows of the class alone say nothing.
     holds_alone = (n >= _MIN_ROWS) & (n > np.append(n[1:], 0)) & _reaches(hits, n, precision, error_rate)
     fails_alone = (n > hits) & (betainc(hits + 1.0, np.maximum(n - hits, 1), precision) > 1 - error_rate)
+    fails_alone |= (n >= _MIN_ROWS) & (hits < precision * n)
     holds = (n + n_others >= _MIN_ROWS) & _reaches(*with_others, precision, error_rate) & ~fails_alone
     good = np.flatnonzero(holds_alone | holds)
     return float(at[good[0]]) if len(good) else None

@@ -27,7 +27,7 @@ PROJECTS = ("AMQ", "ZOOKEEPER")
 REGULARISATIONS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 LEFT_OUT = frozenset(
     {"same_product", "same_customer", "log_length"}
-    | {"cosine_share", "bm25_share", "agreement", "rarest_here", "distinctness", "first_dense", "first_lexical"}
+    | {"cosine_share", "bm25_share", "agreement", "rarest_here", "uncrowded", "first_dense", "first_lexical"}
 )
 """Signals not weighed: fields that a history may lack, length, which gains nothing on the project left out, and what is
 relative to the other candidates, since without links to calibrate on the best of a poor lot would look good."""

@@ -234,6 +234,15 @@ def test_a_class_of_few_rows_is_trusted_as_far_as_the_others_are():
     assert choose_class_thresholds(("a", "b", "c"), np.vstack([others, few]), wrong, PARAMS)["c"].automate is None
 
 
+def test_a_class_whose_own_share_falls_short_is_not_rescued_by_the_others():
+    # 27 of 30 are right, which alone could be chance; 300 others always are.
+    truth = np.array([0] * 300 + [1] * 27 + [2] * 3)
+    found = choose_class_thresholds(("a", "b", "c"), _answered([0] * 300 + [1] * 30, [0.9] * 330), truth, PARAMS)
+    assert found["b"].automate is None
+    assert found["b"].suggest == pytest.approx(0.9)
+    assert found["c"].automate == pytest.approx(0.9)
+
+
 def test_a_class_among_bad_ones_is_trusted_no_further_down_than_it_was_seen():
     # The others are right half the time, "b" always, and never less sure than 0.9.
     confidence = [*np.linspace(0.4, 1.0, 300), *np.linspace(0.9, 1.0, 60)]

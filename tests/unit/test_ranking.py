@@ -74,7 +74,7 @@ def test_signals_of_two_candidates():
         "same_customer": [1.0, 0.0],
         "length_ratio": [0.5, 0.5],
         "log_length": [math.log(200), math.log(50)],
-        "distinctness": [0.75, 1.0],
+        "uncrowded": [0.75, 1.0],
         "first_dense": [1.0, 0.0],
         "first_lexical": [0.0, 1.0],
         "nearest_cosine": [0.8, 0.8],

@@ -6,7 +6,7 @@ import pytest
 from features.case_index import Candidate
 from features.feature_space import Example
 from features.lexical import document_terms
-from features.text import model_text
+from features.text import ModelText, model_text
 from features.ticket import Ticket
 from serving.reasons import Asked, case_reasons
 
@@ -80,3 +80,14 @@ def test_function_words_are_no_reason():
     ticket = Ticket(subject="We cannot export since this morning", description="There were exports which have failed")
     case = Ticket(subject="Since this morning there have been errors which our users see")
     assert reasons(ticket, case) == ["words in common: morning"]
+
+
+def test_words_are_those_shown_and_the_language_that_of_the_whole_ticket():
+    ticket = Ticket(
+        subject="Anmeldung schlägt fehl",
+        description="Seit heute Morgen können sich unsere Kollegen nicht mehr anmelden, weil das Zertifikat fehlt.",
+    )
+    shown = ModelText("Anmeldung", "unsere können Zertifikat")
+    example = Example(ticket, model_text(ticket), np.zeros(1, np.float32))
+    words = [word for word, _ in Asked.of(example, now=NOW.timestamp(), shown=shown).words]
+    assert words == ["Anmeldung", "Zertifikat"]

@@ -190,6 +190,17 @@ def test_a_level_chosen_for_its_cost_is_not_automated(triage: Triage):
     assert answer.severity.action is Action.SUGGEST
 
 
+def test_a_milder_level_is_not_automated_beside_the_sev1_flag(triage: Triage):
+    even = np.ones((4, 4)) - np.eye(4)
+    triage = replace(triage, severity=severity_model(costs=even, thresholds=Thresholds(0.5, 0.6), sev1_threshold=0.2))
+    flagged, silent, grave = (
+        triage.answer_severity(np.array(p)) for p in ([0.3, 0, 0.7, 0], [0.1, 0.2, 0.7, 0], [0.7, 0, 0.3, 0])
+    )
+    assert (flagged.value, flagged.sev1_flag, flagged.action) == (Severity.SEV3, True, Action.SUGGEST)
+    assert (silent.value, silent.sev1_flag, silent.action) == (Severity.SEV3, False, Action.AUTOMATE)
+    assert (grave.value, grave.sev1_flag, grave.action) == (Severity.SEV1, True, Action.AUTOMATE)
+
+
 def test_the_probability_of_a_level_is_not_rounded_before_it_decides(triage: Triage):
     triage = replace(triage, severity=severity_model(thresholds=Thresholds(suggest=0.5, automate=0.99997)))
     below, at = (triage.answer_severity(np.array([p, 1 - p, 0.0, 0.0])) for p in (0.99996, 0.99997))
@@ -231,13 +242,17 @@ def test_a_release_gives_back_every_number(triage: Triage, release_of):
     weighed = Familiarity(*generator.standard_normal((2, n)), form=generator.standard_normal((1 + n, 1 + n)))
     learned = Novelty(weighed, np.eye(2, dtype=np.float32), threshold=-0.25)
     category = replace(triage.category, vote=Vote(0.05, 0.7), class_thresholds=own, rare=frozenset({"login"}))
-    triage = replace(triage, category=category, severity=severity_model(stage=stage), novelty=learned)
+    category = replace(category, sure_from=0.65)
+    severity = severity_model(stage=stage, sev1_certified=True)
+    triage = replace(triage, category=category, severity=severity, novelty=learned)
     again = Triage.from_release(load_release(release_of(triage)))
     assert again.category is not None
     assert again.severity is not None
     assert again.novelty is not None
     assert again.category.to_json() == category.to_json()
     assert again.category.class_thresholds == own
+    assert again.category.sure_from == 0.65
+    assert again.severity.sev1_certified
     assert np.array_equal(again.severity.stage.weights, stage.weights)
     assert np.array_equal(again.severity.stage.intercept, stage.intercept)
     for name in ("mean", "by_scale", "form"):
@@ -339,10 +354,13 @@ def test_where_no_language_is_known_every_one_is_answered(triage: Triage):
     assert answer.category.value == "login"
 
 
-def test_a_language_not_learned_does_not_silence_the_sev1_flag(triage: Triage):
-    [answer] = replace(triage, languages=frozenset({"en"})).predict([in_language("fr", FRENCH)], near([0.9]))
-    assert answer.severity.reason == "language_not_trained"
-    assert answer.severity.sev1_flag
+def test_a_language_not_learned_does_not_silence_the_sev1_flag_and_has_no_promise(triage: Triage):
+    certified = replace(triage, languages=frozenset({"en"}), severity=severity_model(sev1_certified=True))
+    [foreign] = certified.predict([in_language("fr", FRENCH)], near([0.9]))
+    assert foreign.severity.reason == "language_not_trained"
+    assert foreign.severity.sev1_flag
+    assert not foreign.severity.sev1_certified
+    assert certified.answer_severity(np.array([0.6, 0.2, 0.1, 0.1])).sev1_certified
 
 
 def test_a_foreign_ticket_unlike_history_is_new_and_foreign(triage: Triage):

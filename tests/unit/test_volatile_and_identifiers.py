@@ -86,3 +86,9 @@ def test_codes_without_a_separator_identify(code: str):
 
 def test_standards_and_dates_are_no_codes():
     assert find_identifiers(["UTF-8, SHA256, RFC2119, ISO8859-1, FY2026, SEP2025, JDK11, EC2, IPV4"]) == ()
+    assert find_identifiers(["signed with SHA-RSA-256 in US-EAST-1 and EU-CENTRAL-1"]) == ()
+
+
+def test_codes_of_several_parts_are_taken_whole():
+    found = find_identifiers(["ERR-LBL-7 on the printer, CVE-2024-12345 in its firmware, FT-99182"])
+    assert found == ("ERR-LBL-7", "CVE-2024-12345", "FT-99182")
