@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from features.errors import ReleaseRefused
 from features.files import file_sha256
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST = "manifest.json"
 ALLOWED_SUFFIXES = frozenset({".json", ".safetensors", ".onnx", ".parquet", ".skops"})
 _WAY_OUT = "promote another release, restore this one from a backup, or train again"

@@ -90,6 +90,6 @@ class TargetModel:
             class_thresholds={name: Thresholds(**found) for name, found in config["class_thresholds"].items()},
             rare=frozenset(config["rare"]),
             parents=tuple(map(Parent.from_json, config["parents"])),
-            sure_from=config.get("sure_from", 0.0),
+            sure_from=config["sure_from"],
             sources=config["sources"],
         )

@@ -142,7 +142,7 @@ WAY_OUT = "(promote another release|train again)"
         (lambda folder: os.mkfifo(folder / "pipe.json"), r"holds pipe\.json, which is a link or no plain file"),
         (
             lambda folder: _edit_manifest(folder, format_version=99, made_by="precedent 9.0"),
-            r"format version 99 and this version of Precedent reads 3; load it with the version that wrote it "
+            r"format version 99 and this version of Precedent reads 4; load it with the version that wrote it "
             r"\(precedent 9\.0\), or train again",
         ),
         (
