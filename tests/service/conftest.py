@@ -134,6 +134,7 @@ def make_release(settings: Settings, release_id: str, *, dimension: int = 64, su
                 "parents": [],
                 "sources": {},
                 "rare": [],
+                "sure_from": 0.0,
             },
             "severity.safetensors": {
                 **_head(space, examples, [[level <= edge for edge in range(3)] for level in levels], spread=6.0),
