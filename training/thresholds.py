@@ -91,7 +91,7 @@ def threshold_for_class(
     >>> is_own = np.arange(1000) % 10 == 0
     >>> correct = ~is_own | (confidence > 0.5)
     >>> float(round(threshold_for_class(confidence, correct, is_own, 0.9, error_rate=0.1, n_borrowed=100), 2))
-    0.4
+    0.44
     >>> float(threshold_for_class(confidence, correct, ~is_own, 0.9, error_rate=0.1, n_borrowed=100))
     0.0
     """
