@@ -110,7 +110,12 @@ def _tell(result: ImportResult, as_json: bool) -> None:
     help="What PATH_OR_URL holds; told by its files where not given.",
 )
 @click.option("--base-url", default=None, help="Where the library is published; makes links to and in runbooks whole.")
-@click.option("--add", "is_added", is_flag=True, help="Remove nothing: this is one library of several.")
+@click.option(
+    "--library",
+    default="main",
+    show_default=True,
+    help="Name of the library, where there are several; those of other names are left as they are.",
+)
 @click.option("--replace", "is_replacing", is_flag=True, help="Let it take the place of a wholly different library.")
 @workspace_option
 @json_option
@@ -118,7 +123,7 @@ def runbooks(
     source: str,
     kind: str | None,
     base_url: str | None,
-    is_added: bool,
+    library: str,
     is_replacing: bool,
     workspace: Path | None,
     as_json: bool,
@@ -126,12 +131,14 @@ def runbooks(
     """Import runbooks from PATH_OR_URL: a folder or zip archive, or the URL of a git repository or zip archive.
 
     Reads Markdown, space exports of Confluence (HTML or XML), and Notion's export as Markdown. What is gone from the
-    library is removed; ids stay. Where no stored runbook, a README or index apart, is in the library, --add or
-    --replace has to say what becomes of them. Pages that cannot be used are told with their reason and never stop the
-    good ones; what is stored of them is kept. Exits 1, and changes nothing, when there was no good one.
+    library is removed; ids stay. Where none of its stored runbooks, a README or index apart, is in PATH_OR_URL, either
+    --library has to name another one or --replace has to say that they may go. Pages that cannot be used, those with an
+    id of another library among them, are told with their reason and never stop the good ones; what is stored of them is
+    kept. Exits 1, and changes nothing, when there was no good one.
     """
-    if is_added and is_replacing:
-        raise click.UsageError("Give --add or --replace, not both.")
+    library = library.strip()
+    if not library:
+        raise click.UsageError("--library has no name; give one, or leave it out.")
     from features.history import History
     from features.intake import open_intake
     from features.runbook_sources import import_runbooks
@@ -143,15 +150,15 @@ def runbooks(
         intake = open_intake(settings)
         with closing(History.open(settings.history_url)) as history:
             prepared = [intake.prepare_runbook(runbook) for runbook in read.runbooks]
-            if not is_added and not is_replacing:
-                _check_related(source, {each.id for each in prepared}, {each.id for each in history.runbooks()})
-            is_kept = read.may_be_rejected if not is_added else lambda _id: True
-            changes = history.replace_runbooks(prepared, is_kept=is_kept)
-    _tell_runbooks(read, changes, as_json, is_added=is_added)
+            if not is_replacing:
+                stored = {each for each, name in history.runbook_libraries().items() if name == library}
+                _check_related(source, library, {each.id for each in prepared}, stored)
+            changes = history.replace_runbooks(prepared, library=library, is_kept=read.may_be_rejected)
+    _tell_runbooks(read, changes, library, as_json)
     return int(changes is None)
 
 
-def _check_related(source: str, new: set[str], stored: set[str]) -> None:
+def _check_related(source: str, library: str, new: set[str], stored: set[str]) -> None:
     """Refuse to remove every stored runbook by mistake: for a mistyped folder, or a second library.
 
     Every library has a README or an index: one of the same id is no sign that it is the same library, unless nothing
@@ -164,41 +171,45 @@ def _check_related(source: str, new: set[str], stored: set[str]) -> None:
         return
     which = "stored runbooks" if others == stored else "stored runbooks beside README and index"
     raise Conflict(
-        f"None of the {len(others)} {which} is in {source}, so all of them would be removed. Give --add to keep them "
-        "beside these, or --replace to remove them."
+        f'None of the {len(others)} {which} of the library "{library}" is in {source}, so all of them would be '
+        "removed. Give --library and another name to keep them beside these, or --replace to remove them."
     )
 
 
-def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, as_json: bool, *, is_added: bool) -> None:
-    added, updated, removed, unchanged, kept = (
-        (changes.added, changes.updated, changes.removed, changes.unchanged, changes.kept)
-        if changes
-        else (0, 0, 0, 0, ())
-    )
+def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, library: str, as_json: bool) -> None:
+    from features.history_runbooks import RunbookChanges
+
+    told = changes or RunbookChanges(added=0, updated=0, unchanged=0)
+    taken = [
+        (each, f'its id is one of the library "{other}", which is left as it is; give the page an id of its own')
+        for each, other in told.taken.items()
+    ]
+    rejected = [*read.rejected, *taken]
     if as_json:
         print_json(
             {
                 "source": read.kind,
+                "library": library,
                 "read": len(read.runbooks),
-                "added": added,
-                "updated": updated,
-                "removed": removed,
-                "unchanged": unchanged,
-                "kept": kept,
-                "rejected": [{"path": path, "reason": reason} for path, reason in read.rejected],
+                "added": told.added,
+                "updated": told.updated,
+                "removed": told.removed,
+                "unchanged": told.unchanged,
+                "kept": told.kept,
+                "rejected": [{"path": path, "reason": reason} for path, reason in rejected],
             }
         )
         return
     n = len(read.runbooks)
     click.echo(
-        f"Read {n} runbook{'' if n == 1 else 's'} ({read.kind}): {added} new, {updated} changed, {removed} removed, "
-        f"{unchanged} as they were, {len(read.rejected)} rejected."
+        f"Read {n} runbook{'' if n == 1 else 's'} ({read.kind}): {told.added} new, {told.updated} changed, "
+        f"{len(told.removed)} removed, {told.unchanged} as they were, {len(rejected)} rejected."
     )
-    for path, reason in read.rejected:
+    for path, reason in rejected:
         say(f"  {path}: {reason}")
-    if kept and is_added:
-        say(f"Kept beside them: {len(kept)} of other libraries.")
-    elif kept:
-        say(f"Kept as stored, since their files were rejected: {', '.join(kept)}.")
+    if told.removed:
+        say(f"Removed: {', '.join(told.removed)}.")
+    if told.kept:
+        say(f"Kept as stored, since their files were rejected: {', '.join(told.kept)}.")
     if changes is None:
         say("The history is left as it was, since no page could be used.")

@@ -6,6 +6,7 @@
     ├── InvalidInput (400)            what the caller sent cannot be used
     │   ├── UnknownField (400)
     │   ├── InvalidTicket (422)       well formed, but breaks a bound
+    │   ├── InvalidFilter (422)       well formed, but nothing could pass
     │   ├── KeyReused (422)           an idempotency key that came with another body before
     │   ├── BodyTooLarge (413)
     │   └── WrongContentType (415)
@@ -83,6 +84,13 @@ class InvalidTicket(InvalidInput):
 
     status = 422
     code = "invalid_ticket"
+
+
+class InvalidFilter(InvalidInput):
+    """A filter that is well formed but that nothing could pass."""
+
+    status = 422
+    code = "invalid_filter"
 
 
 class KeyReused(InvalidInput):

@@ -19,7 +19,7 @@ from features import audit_retention, history_erasure, history_reads, history_ve
 from features.history_engine import PATIENT, Database, Patience
 from features.history_rows import Change, HistoryCounts, StoredCase, StoredLink, StoredVersions, UpsertResult
 from features.idempotency import Once
-from features.schema import CHANGES, RUNBOOKS, superseded, tickets
+from features.schema import CHANGES, MAIN_LIBRARY, RUNBOOKS, superseded, tickets
 from features.ticket import Case, LinkType
 
 if TYPE_CHECKING:
@@ -251,14 +251,25 @@ class History:
         with self.reading() as connection:
             return history_runbooks.read_all(connection)
 
+    def runbook_libraries(self) -> dict[str, str]:
+        """The library of every runbook, by id."""
+        from features import history_runbooks
+
+        with self.reading() as connection:
+            return history_runbooks.read_libraries(connection)
+
     def replace_runbooks(
-        self, runbooks: Sequence[Runbook], *, is_kept: Callable[[str], bool] = lambda _id: False
+        self,
+        runbooks: Sequence[Runbook],
+        *,
+        library: str = MAIN_LIBRARY,
+        is_kept: Callable[[str], bool] = lambda _id: False,
     ) -> RunbookChanges:
-        """Make these the runbooks, all others gone but those whose id is to be kept."""
+        """Make these the runbooks of a library, its others gone but those whose id is to be kept."""
         from features import history_runbooks
 
         with self.writing() as connection:
-            return history_runbooks.replace_all(connection, runbooks, is_kept)
+            return history_runbooks.replace_library(connection, library, runbooks, is_kept)
 
     def runbooks_change(self) -> int:
         """A number that grows whenever the runbooks change; 0 before the first."""

@@ -1,12 +1,12 @@
-"""Runbooks in the history: the library that was imported last, whole."""
+"""Runbooks in the history, by library: each library as it was imported last, whole."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -19,15 +19,26 @@ from features.schema import RUNBOOKS, runbook_sections, runbooks
 
 @dataclass(frozen=True, slots=True)
 class RunbookChanges:
-    """How many runbooks an import added, updated, removed and found unchanged; and the ids of those that it kept,
-    though it did not find them.
+    """What an import made of the runbooks of its library.
+
+    Attributes
+    ----------
+    added, updated, unchanged : int
+        How many of those that it brought are new, changed, and as they were.
+    removed : tuple of str
+        Ids of the library that it brought no more.
+    kept : tuple of str
+        Ids that it did not bring and that stay all the same.
+    taken : mapping of str to str
+        Ids that are another library's already, with its name: those runbooks are left as they are.
     """
 
     added: int
     updated: int
-    removed: int
     unchanged: int
+    removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    taken: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_all(connection: Connection) -> list[Runbook]:
@@ -53,33 +64,53 @@ def read_all(connection: Connection) -> list[Runbook]:
     ]
 
 
-def replace_all(connection: Connection, new: Sequence[Runbook], is_kept: Callable[[str], bool]) -> RunbookChanges:
-    """Make the history hold exactly these, and stored ones whose id is to be kept, inside a transaction that writes.
+def read_libraries(connection: Connection) -> dict[str, str]:
+    """The library of every runbook, by id."""
+    return {row.id: row.library for row in connection.execute(select(runbooks.c.id, runbooks.c.library))}
 
-    An id is given once.
+
+def replace_library(
+    connection: Connection, library: str, new: Sequence[Runbook], is_kept: Callable[[str], bool]
+) -> RunbookChanges:
+    """Make a library hold exactly these, and stored ones whose id is to be kept, inside a transaction that writes.
+
+    An id is given once. What has an id of another library is left out.
     """
     lock(connection)
+    libraries = read_libraries(connection)
     stored = {
-        row.id: bytes(row.content_hash) for row in connection.execute(select(runbooks.c.id, runbooks.c.content_hash))
+        row.id: bytes(row.content_hash)
+        for row in connection.execute(
+            select(runbooks.c.id, runbooks.c.content_hash).where(runbooks.c.library == library)
+        )
     }
-    hashes = {runbook.id: _content_hash(runbook) for runbook in new}
-    writes = [runbook for runbook in new if stored.get(runbook.id) != hashes[runbook.id]]
+    taken = {each.id: libraries[each.id] for each in new if libraries.get(each.id, library) != library}
+    hashes = {runbook.id: _content_hash(runbook) for runbook in new if runbook.id not in taken}
+    writes = [each for each in new if each.id in hashes and stored.get(each.id) != hashes[each.id]]
     missing = stored.keys() - hashes.keys()
     kept = {each for each in missing if is_kept(each)}
     removed = missing - kept
-    gone = [*removed, *(runbook.id for runbook in writes if runbook.id in stored)]
-    for page in pages(gone):
+    updated = [runbook.id for runbook in writes if runbook.id in stored]
+    for page in pages([*removed, *updated]):
         connection.execute(delete(runbooks).where(runbooks.c.id.in_(page)))
     if writes:
-        connection.execute(insert(runbooks), [_values(each) | {"content_hash": hashes[each.id]} for each in writes])
+        of_library = {"library": library}
+        connection.execute(
+            insert(runbooks), [_values(each) | of_library | {"content_hash": hashes[each.id]} for each in writes]
+        )
     sections = [row for each in writes for row in _section_values(each)]
     if sections:
         connection.execute(insert(runbook_sections), sections)
-    if gone or writes:
+    if removed or writes:
         take_numbers(connection, RUNBOOKS, 1)
-    updated = len(gone) - len(removed)
-    unchanged = len(hashes) - len(writes)
-    return RunbookChanges(len(writes) - updated, updated, len(removed), unchanged, tuple(sorted(kept)))
+    return RunbookChanges(
+        added=len(writes) - len(updated),
+        updated=len(updated),
+        unchanged=len(hashes) - len(writes),
+        removed=tuple(sorted(removed)),
+        kept=tuple(sorted(kept)),
+        taken=taken,
+    )
 
 
 def _content_hash(runbook: Runbook) -> bytes:

@@ -28,7 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD_REVISION = "0003"
+HEAD_REVISION = "0004"
 """The newest migration; known here so that opening a history that is current needs no Alembic."""
 
 OLDEST_PROGRAM = "0001"
@@ -40,6 +40,8 @@ Each migration keeps it so, or raises it: then no older program may be at work b
 CHANGES = "changes"
 ROWS = "rows"
 RUNBOOKS = "runbooks"
+MAIN_LIBRARY = "main"
+"""The library of runbooks that were imported without naming one."""
 """Names of the counters in ``change_counter``."""
 SCHEMA_FLOOR = "schema_floor"
 """Not a counter: the number of ``OLDEST_PROGRAM``, for programs that do not know the newest migration."""
@@ -202,6 +204,7 @@ runbooks = Table(
     "runbooks",
     metadata,
     Column("id", String, primary_key=True),
+    Column("library", String, nullable=False, server_default=MAIN_LIBRARY),
     Column("content_hash", LargeBinary(16), nullable=False),
     Column("title", Text, nullable=False),
     Column("url", String),

@@ -21,6 +21,8 @@ class FoundCases:
 
     Attributes
     ----------
+    failed : frozenset of str
+        Ids of resolved ones whose fix did not hold.
     refused_runbooks : frozenset of str
         Ids of those that were called wrong for the ticket.
     """
@@ -29,6 +31,7 @@ class FoundCases:
     open: list[RelatedOpen]
     resolved: list[tuple[float, Case]]
     n_hidden: int
+    failed: frozenset[str] = frozenset()
     refused_runbooks: frozenset[str] = frozenset()
 
     @classmethod

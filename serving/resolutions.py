@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -23,13 +23,17 @@ _UNKNOWN_RATE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What one case says was done, the text that says it, and how likely the case is of the same problem, 0 to 1."""
+    """What one case says was done, the text that says it, and how likely the case is of the same problem, 0 to 1.
+
+    ``outcome`` is what is known of its fix, from the case itself or from what came after it.
+    """
 
     relevance: float
     case: Case
     source: str
     told: tuple[Told, ...]
     terms: frozenset[str]
+    outcome: FixOutcome
 
 
 def advice_of(relevance: float, case: Case) -> Advice | None:
@@ -46,10 +50,12 @@ def advice_of(relevance: float, case: Case) -> Advice | None:
 
 def _advice(relevance: float, case: Case, source: str, told: list[Told]) -> Advice:
     terms = frozenset(term for one in told for term in analyze(one.text))
-    return Advice(relevance, case, beginning(source), tuple(told), terms)
+    return Advice(relevance, case, beginning(source), tuple(told), terms, case.outcome.outcome)
 
 
-def resolutions(cases: Iterable[tuple[float, Case]], audience: Audience, *, limit: int = 3) -> list[ResolutionAnswer]:
+def resolutions(
+    cases: Iterable[tuple[float, Case]], audience: Audience, *, failed: Set[str] = frozenset(), limit: int = 3
+) -> list[ResolutionAnswer]:
     """Group what similar cases say was done: first what is the most likely to hold for this problem.
 
     That is the sum of the relevances of the cases that say it, times the share in which it held.
@@ -60,6 +66,8 @@ def resolutions(cases: Iterable[tuple[float, Case]], audience: Audience, *, limi
         Each with its relevance, best first; those that do not say what was done are left out.
     audience : Audience
         Who reads it: the names of other customers are masked or pointed out.
+    failed : set of str
+        Ids of cases that are known by other signs than their outcome to have a fix that did not hold.
     limit : int
         Number of groups to give.
     """
@@ -68,6 +76,8 @@ def resolutions(cases: Iterable[tuple[float, Case]], audience: Audience, *, limi
         advice = advice_of(relevance, case)
         if advice is None:
             continue
+        if case.id in failed:
+            advice = replace(advice, outcome=FixOutcome.REOPENED)
         same = next((group for group in groups if _is_same(advice.terms, group[0].terms)), None)
         if same is None:
             groups.append([advice])
@@ -90,10 +100,10 @@ def _rate(answer: ResolutionAnswer) -> float:
 
 
 def _answer(group: Sequence[Advice], audience: Audience) -> ResolutionAnswer:
-    outcomes = [advice.case.outcome.outcome for advice in group]
+    outcomes = [advice.outcome for advice in group]
     known = [outcome for outcome in outcomes if outcome is not FixOutcome.UNKNOWN]
     # The fix that held is the one to follow; else the one of which it is not known that it failed.
-    best = min(group, key=lambda advice: _PREFERENCE.index(advice.case.outcome.outcome))
+    best = min(group, key=lambda advice: _PREFERENCE.index(advice.outcome))
     hours = [hours for advice in group if (hours := _hours(advice.case)) is not None]
     # Masked before it is cut: half a name is still one.
     told = summary([replace(told, text=audience.shown(told.text, best.case)) for told in best.told])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from features.case_entries import CaseEntry
 from features.case_index import Candidate, CaseFilter, CaseIndex, Nearest
 from features.encoder import Encoder
-from features.errors import EncoderMismatch, InvalidInput, InvalidTicket, Unavailable
+from features.errors import EncoderMismatch, InvalidFilter, InvalidInput, InvalidTicket, Unavailable
 from features.feature_space import Example
 from features.history import StoredCase
 from features.intake import Intake
@@ -30,6 +30,7 @@ from serving.customer_names import Audience, KnownCustomers
 from serving.explain import Surroundings, explained
 from serving.found_cases import FoundCases, related_open, similar_case
 from serving.listing import Listing
+from serving.lookup import rows_naming
 from serving.near_cases import NearCases, may_see
 from serving.partial import HISTORY_UNAVAILABLE, INDEX_UNAVAILABLE, RUNBOOKS_UNAVAILABLE, Missing
 from serving.ranking import Pool, Ranker
@@ -199,7 +200,7 @@ class Suggester:
             targets=prediction.targets,
             similar_cases=found.similar,
             related_open=found.open,
-            resolutions=resolutions(found.resolved[: query.top_k], self._audience(example)),
+            resolutions=resolutions(found.resolved[: query.top_k], self._audience(example), failed=found.failed),
             runbooks=runbooks,
             novel=prediction.novel,
             hidden_count=found.n_hidden,
@@ -237,6 +238,7 @@ class Suggester:
                 open=[related_open(group, cases[row]) for group in listed.open if (row := group.shown.row_id) in cases],
                 resolved=[(group.best.relevance, cases[group.shown.row_id]) for group in found],
                 n_hidden=n_hidden,
+                failed=frozenset(cases[g.shown.row_id].id for g in found if g.shown.row_id in listed.setbacks.reasons),
                 refused_runbooks=listed.verdicts.refused_runbooks,
             )
 
@@ -306,6 +308,12 @@ class Suggester:
             category = checked_label(where.category, "category")
         except InvalidTicket as error:
             raise InvalidInput(f"The filter's {error.message}", field=f"filters.{error.field}") from None
+        if where.since is not None and where.until is not None and where.since > where.until:
+            since, until = where.since.isoformat(), where.until.isoformat()
+            raise InvalidFilter(
+                f"The filter's since ({since}) is after its until ({until}), so no case could pass; exchange them.",
+                field="filters.since",
+            )
         return replace(
             where,
             product=ticket.product,
@@ -344,17 +352,19 @@ class Suggester:
         with timed(Part.RETRIEVE):
             pool = Pool.of(self.index, example, visible, now=now, nearest=nearest)
         with timed(Part.RANK):
-            return self._ranked(pool, self.ranker.tier)
+            naming = rows_naming(example, pool, self.index)
+            return self._ranked(pool, lambda row, relevance: self.ranker.tier(relevance) or row in naming)
 
     def rank(self, example: Example, visible: CaseFilter, *, now: float) -> list[RankedCase]:
         """Candidates of an example, best first; ties by the newer row."""
-        return self._ranked(Pool.of(self.index, example, visible, now=now), lambda _: True)
+        return self._ranked(Pool.of(self.index, example, visible, now=now), lambda _row, _relevance: True)
 
-    def _ranked(self, pool: Pool, is_wanted: Callable[[float], object]) -> list[RankedCase]:
-        """Candidates whose relevance is wanted, best first."""
+    def _ranked(self, pool: Pool, is_wanted: Callable[[int, float], object]) -> list[RankedCase]:
+        """Candidates that are wanted by their row and relevance, best first."""
         scores, relevance = self.ranker.score(pool.matrix), self.ranker.relevance(pool.matrix)
         rows = np.array([candidate.row_id for candidate in pool.candidates], dtype=np.int64)
-        wanted = [i for i in np.lexsort((-rows, -scores)).tolist() if is_wanted(relevance.item(i))]
+        order = np.lexsort((-rows, -scores)).tolist()
+        wanted = [i for i in order if is_wanted(rows.item(i), relevance.item(i))]
         entries = {entry.row_id: entry for entry in self.index.entries(rows[wanted].tolist())}
         return [
             RankedCase(pool.candidates[i], entries[row], scores.item(i), relevance.item(i))

@@ -154,7 +154,7 @@ class Triage:
         blocked = unread or ("unlike_history" if novel else None)
         return Prediction(
             category=self._answer_target(self.category, category, blocked),
-            severity=self.answer_severity(severity, unread),
+            severity=self.answer_severity(severity, unread, is_novel=novel),
             targets={
                 name: self._answer_target(self.targets[name], values, blocked) for name, values in targets.items()
             },
@@ -182,8 +182,14 @@ class Triage:
             sure_from=model.sure_from,
         )
 
-    def answer_severity(self, probabilities: NDArray[np.float64] | None, blocked: str | None = None) -> SeverityAnswer:
-        """The answer for probabilities of sev1 to sev4, shape (4,); ``blocked`` is a reason not to give one."""
+    def answer_severity(
+        self, probabilities: NDArray[np.float64] | None, blocked: str | None = None, *, is_novel: bool = False
+    ) -> SeverityAnswer:
+        """The answer for probabilities of sev1 to sev4, shape (4,).
+
+        ``blocked`` is a reason not to give one. That of a novel ticket, of which the history knows little, is for a
+        person to confirm.
+        """
         model = self.severity
         if model is None or probabilities is None:
             return SeverityAnswer(
@@ -203,7 +209,8 @@ class Triage:
         is_flagged = risk >= model.sev1_threshold
         # A level that is answered because misses are dear, not because it is probable, is for a person to confirm, and
         # so is a milder one beside the flag.
-        if action is Action.AUTOMATE and (value != most_likely or (is_flagged and value is not Severity.SEV1)):
+        is_doubtful = is_novel or value != most_likely or (is_flagged and value is not Severity.SEV1)
+        if action is Action.AUTOMATE and is_doubtful:
             action = Action.SUGGEST
         abstains = action is Action.ABSTAIN
         return SeverityAnswer(

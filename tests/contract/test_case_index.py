@@ -268,6 +268,16 @@ def test_vectors_of_another_encoder_are_refused(index: CaseIndex, history: Histo
         index.nearest(other.encode(["x"])[0], 3, CaseFilter())
 
 
+def test_texts_of_other_cases_are_refused_and_nothing_is_taken_in(history: History, tmp_path: Path):
+    changes = history.changes_since(0, 99)
+    vectors = np.zeros((len(changes), ENCODER.dimension), dtype=np.float32)
+    empty = CaseIndex.create(tmp_path / "empty", ENCODER, STATISTICS)
+    with pytest.raises(ValueError, match="There are 1 texts of 40 cases"):
+        empty.apply(changes, vectors, [model_text(changes[0].case.case.ticket)])
+    assert (len(empty), empty.watermark) == (0, 0)
+    empty.close()
+
+
 def test_a_snapshot_opens_as_the_index_was(index: CaseIndex, history: History, folder: Path, limits: DenseLimits):
     wanted = query("Export is slow")
     path = index.snapshot()

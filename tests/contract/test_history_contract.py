@@ -702,17 +702,29 @@ def test_runbooks_are_replaced_whole(history: History) -> None:
     sync = Runbook(id="sync", title="Sync")
     assert history.runbooks() == []
     first = history.replace_runbooks([sync, cert])
-    assert (first.added, first.updated, first.removed, first.unchanged) == (2, 0, 0, 0)
+    assert (first.added, first.updated, first.removed, first.unchanged) == (2, 0, (), 0)
     assert history.runbooks() == [cert, sync]
     assert history.runbooks_change() == 1
     assert history.replace_runbooks([cert, sync]).unchanged == 2
     assert history.runbooks_change() == 1
     third = history.replace_runbooks([replace(cert, sections=cert.sections[:1]), Runbook(id="new", title="New")])
-    assert (third.added, third.updated, third.removed, third.unchanged) == (1, 1, 1, 0)
+    assert (third.added, third.updated, third.removed, third.unchanged) == (1, 1, ("sync",), 0)
     assert [runbook.id for runbook in history.runbooks()] == ["cert", "new"]
     assert history.runbooks()[0].sections == cert.sections[:1]
     assert history.runbooks_change() == 2
     assert history.last_change() == 0
+
+
+def test_a_library_of_runbooks_is_replaced_by_itself(history: History) -> None:
+    wiki, ops = [Runbook(id="wiki-1", title="A"), Runbook(id="both", title="Wiki's")], [Runbook(id="ops-1", title="B")]
+    history.replace_runbooks(wiki, library="wiki")
+    second = history.replace_runbooks([*ops, Runbook(id="both", title="Ops'")], library="ops")
+    assert (second.added, second.removed, dict(second.taken)) == (1, (), {"both": "wiki"})
+    assert history.runbook_libraries() == {"both": "wiki", "ops-1": "ops", "wiki-1": "wiki"}
+    assert next(runbook for runbook in history.runbooks() if runbook.id == "both").title == "Wiki's"
+    third = history.replace_runbooks([Runbook(id="wiki-1", title="A2")], library="wiki")
+    assert (third.updated, third.removed) == (1, ("both",))
+    assert history.runbook_libraries() == {"ops-1": "ops", "wiki-1": "wiki"}
 
 
 # --- opening ---

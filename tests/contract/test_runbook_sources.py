@@ -102,7 +102,7 @@ def test_import_again_updates_removes_and_keeps_ids(export: Export, suffix: str,
         assert history.replace_runbooks(first.runbooks).unchanged == 3
         ids = {runbook.title: runbook.id for runbook in history.runbooks()}
         changes = history.replace_runbooks(second.runbooks)
-        assert (changes.added, changes.updated, changes.removed, changes.unchanged) == (1, 1, 1, 1)
+        assert (changes.added, changes.updated, len(changes.removed), changes.unchanged) == (1, 1, 1, 1)
         now = {runbook.title: runbook.id for runbook in history.runbooks()}
     assert now.keys() == {"Sync hangs", "Queue full", "Disk"}
     assert (now["Sync hangs"], now["Queue full"]) == (ids["Sync stalls"], ids["Queue full"])
@@ -117,7 +117,7 @@ def test_the_command_line_tells_what_it_did(export: Export, precedent: Any, tmp_
     done = precedent("import", "runbooks", write(tmp_path / "second.zip", export(SECOND)), *at)
     told = json.loads(done.out)
     assert done.code == 0
-    assert (told["read"], told["added"], told["updated"], told["removed"], told["unchanged"]) == (3, 1, 1, 1, 1)
+    assert (told["read"], told["added"], told["updated"], len(told["removed"]), told["unchanged"]) == (3, 1, 1, 1, 1)
     assert told["source"] == export.__name__.split("_")[0].replace("front", "markdown")
     assert [each["reason"] for each in told["rejected"]] == ["it has no text below its headings"]
     nothing = precedent("import", "runbooks", write(tmp_path / "bad", export({"e": ("Bad", "")})), *at[:2])
@@ -142,7 +142,7 @@ def test_a_page_that_turned_bad_keeps_what_is_stored(export: Export, precedent: 
     kept = stored["Queue full"].id
     assert f"Kept as stored, since their files were rejected: {kept}." in done.err
     again = json.loads(precedent("import", "runbooks", second, *at, "--json").out)
-    assert (again["kept"], again["removed"], again["unchanged"]) == ([kept], 0, 1)
+    assert (again["kept"], again["removed"], again["unchanged"]) == ([kept], [], 1)
 
 
 @pytest.mark.parametrize(
@@ -274,18 +274,45 @@ def test_a_second_library_replaces_the_first_only_when_told_to(precedent: Any, t
 
     refused = precedent("import", "runbooks", tmp_path / "ops", *at)
     assert refused.code == 1
-    assert "None of the 1 stored runbooks" in refused.err
+    assert 'None of the 1 stored runbooks of the library "main" is in' in refused.err
+    nameless = precedent("import", "runbooks", tmp_path / "ops", "--library", " ", *at)
+    assert nameless.code == 2
+    assert "--library has no name" in nameless.err
 
-    unclear = precedent("import", "runbooks", tmp_path / "ops", "--add", "--replace", *at)
-    assert unclear.code == 2
-    assert "Give --add or --replace, not both." in unclear.err
-
-    added = json.loads(precedent("import", "runbooks", tmp_path / "ops", "--add", *at, "--json").out)
-    assert (added["added"], added["removed"], added["kept"]) == (1, 0, ["wiki"])
+    added = json.loads(precedent("import", "runbooks", tmp_path / "ops", "--library", "ops", *at, "--json").out)
+    assert (added["library"], added["added"], added["removed"]) == ("ops", 1, [])
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "new.md").write_text("# New\nRestart it.")
     replaced = json.loads(precedent("import", "runbooks", tmp_path / "notes", "--replace", *at, "--json").out)
-    assert (replaced["added"], replaced["removed"]) == (1, 2)
+    assert (replaced["added"], replaced["removed"]) == (1, ["wiki"])
+
+
+def test_each_library_is_updated_and_cleared_by_itself(precedent: Any, tmp_path: Path):
+    (tmp_path / "ws").mkdir()
+    (tmp_path / "ws" / "precedent.toml").write_text('encoder = "hashing"\n')
+    pages = {"wiki": ["README", "kafka", "redis"], "ops": ["README", "sev", "pager"]}
+    for name, stems in pages.items():
+        (tmp_path / name).mkdir()
+        for stem in stems:
+            (tmp_path / name / f"{stem}.md").write_text(f"# {stem} of {name}\nRestart it.")
+
+    def run(name: str, *more: str) -> Any:
+        return precedent(
+            "import", "runbooks", tmp_path / name, "--library", name, "--workspace", tmp_path / "ws", *more
+        )
+
+    assert run("wiki").code == 0
+    first = json.loads(run("ops", "--json").out)
+    assert (first["added"], [each["path"] for each in first["rejected"]]) == (2, ["readme"])
+    assert 'its id is one of the library "wiki"' in first["rejected"][0]["reason"]
+    (tmp_path / "ops" / "pager.md").unlink()
+    again = run("ops")
+    assert "0 new, 0 changed, 1 removed, 1 as they were, 1 rejected" in again.out
+    assert "Removed: pager." in again.err
+    assert (json.loads(run("wiki", "--json").out)["unchanged"], json.loads(run("ops", "--json").out)["removed"]) == (
+        3,
+        [],
+    )
 
 
 def test_a_readme_does_not_make_two_libraries_one(precedent: Any, tmp_path: Path):
@@ -303,4 +330,4 @@ def test_a_readme_does_not_make_two_libraries_one(precedent: Any, tmp_path: Path
     assert [run(library).code for library in ("readme", "readme", "wiki", "wiki")] == [0, 0, 0, 0]
     refused = run("ops")
     assert refused.code == 1
-    assert "None of the 1 stored runbooks beside README and index is in" in refused.err
+    assert 'None of the 1 stored runbooks beside README and index of the library "main" is in' in refused.err

@@ -154,6 +154,61 @@ def test_a_fix_that_held_comes_first_and_the_others_say_so(served):
         assert not {REOPENED, REPEATED, SUPERSEDED} & set(found[id_]["why"])
 
 
+def test_the_resolution_of_a_fix_that_did_not_hold_says_so(served):
+    words = "Quokka gate stays open after the shift"
+    fix = "Replaced the relay of the gate and tightened its hinge."
+    store(
+        served,
+        {
+            "id": "Q-1",
+            "subject": words,
+            "customer": "quokka-park",
+            "created_at": "2026-03-01T09:00:00Z",
+            "resolved_at": "2026-03-02T09:00:00Z",
+            "resolution": fix,
+        },
+        {
+            "id": "Q-2",
+            "subject": words,
+            "customer": "quokka-park",
+            "created_at": "2026-03-09T09:00:00Z",
+            "status": "open",
+        },
+    )
+    ticket = {"subject": words, "created_at": "2026-05-01T09:00:00Z"}
+    answer = served.post("/v1/suggest", {"ticket": ticket, "top_k": 50}).json()
+    assert REPEATED in next(case for case in answer["similar_cases"] if case["id"] == "Q-1")["why"]
+    [told] = [each for each in answer["resolutions"] if each["case_ids"] == ["Q-1"]]
+    assert (told["summary"], told["held_rate"]) == (fix, 0.0)
+
+
+def test_a_ticket_that_is_a_code_and_nothing_more_finds_the_cases_that_name_it(served):
+    store(
+        served,
+        {"id": "K-1", "subject": "Kiwi counter drifts", "description": "The display says KWI-99182 since Monday."},
+        {"id": "K-2", "subject": "Kiwi counter drifts", "description": "The display says KWI-99183 since Monday."},
+        {"id": "K-3", "subject": "Kiwi counter gone", "access_group": "keepers", "description": "It said KWI-99182."},
+    )
+    found = listed(served, "KWI-99182 error")
+    assert {"K-1", "K-3"} <= found.keys()
+    assert "K-2" not in found
+    assert "shares KWI-99182" in found["K-1"]["why"]
+    body = {"ticket": {"subject": "KWI-99182"}, "top_k": 50}
+    of_others = served.post("/v1/suggest", body, "outsider").json()
+    assert [case["id"] for case in of_others["similar_cases"]] == ["K-1"]
+    assert of_others["hidden_count"] == 1
+    assert listed(served, "KWI-10000") == {}
+
+
+def test_a_range_of_dates_that_ends_before_it_begins_is_refused(served):
+    filters = {"since": "2026-03-02T00:00:00Z", "until": "2026-03-01T00:00:00Z"}
+    answer = served.post("/v1/suggest", {"ticket": {"subject": "Invoice"}, "filters": filters})
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert (error["code"], error["field"]) == ("invalid_filter", "filters.since")
+    assert "(2026-03-02T00:00:00+00:00) is after its until (2026-03-01T00:00:00+00:00)" in error["message"]
+
+
 def test_every_filter_holds_over_http(served):
     words = "Quetzal feather sensor drifts"
     facts = {

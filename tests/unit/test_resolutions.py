@@ -71,6 +71,15 @@ def test_the_same_advice_is_given_once_with_its_sources():
     assert (second.summary, second.warnings, second.draft) == (QUEUE, [], None)
 
 
+def test_a_fix_after_which_the_customer_came_again_did_not_hold():
+    told = [(0.5, case("1", ROTATED)), (0.5, case("2", AGAIN)), (0.5, case("3", QUEUE))]
+    queue, rotated = resolutions(told, Audience(None), failed=frozenset({"1", "2"}))
+    assert (queue.case_ids, queue.held_rate) == (["3"], None)
+    assert (rotated.case_ids, rotated.held_rate) == (["1", "2"], 0.0)
+    [_, rotated] = resolutions(told, Audience(None), failed=frozenset({"1"}))
+    assert rotated.summary == AGAIN or rotated.held_rate == 0.0
+
+
 def test_what_is_not_known_is_null():
     (answer,) = told_by([case("1", QUEUE)])
     assert (answer.median_hours_to_resolve, answer.newest, answer.held_rate) == (None, None, None)

@@ -201,6 +201,14 @@ def test_a_milder_level_is_not_automated_beside_the_sev1_flag(triage: Triage):
     assert (grave.value, grave.sev1_flag, grave.action) == (Severity.SEV1, True, Action.AUTOMATE)
 
 
+def test_the_level_of_what_is_unlike_history_is_not_automated(triage: Triage):
+    sure = replace(triage, severity=severity_model(thresholds=Thresholds(suggest=0.2, automate=0.25)))
+    known, new = sure.predict([example(3.0), example(3.0)], near([0.9], [-0.9]))
+    assert (known.novel, new.novel) == (False, True)
+    assert known.severity.value == new.severity.value
+    assert (known.severity.action, new.severity.action) == (Action.AUTOMATE, Action.SUGGEST)
+
+
 def test_the_probability_of_a_level_is_not_rounded_before_it_decides(triage: Triage):
     triage = replace(triage, severity=severity_model(thresholds=Thresholds(suggest=0.5, automate=0.99997)))
     below, at = (triage.answer_severity(np.array([p, 1 - p, 0.0, 0.0])) for p in (0.99996, 0.99997))
