@@ -154,8 +154,9 @@ def runbooks(
                 stored = {each for each, name in history.runbook_libraries().items() if name == library}
                 _check_related(source, library, {each.id for each in prepared}, stored)
             changes = history.replace_runbooks(prepared, library=library, is_kept=read.may_be_rejected)
-    _tell_runbooks(read, changes, library, as_json)
-    return int(changes is None)
+    is_used = changes is not None and len(changes.taken) < len(read.runbooks)
+    _tell_runbooks(read, changes, library, as_json, is_used=is_used)
+    return int(not is_used)
 
 
 def _check_related(source: str, library: str, new: set[str], stored: set[str]) -> None:
@@ -176,7 +177,9 @@ def _check_related(source: str, library: str, new: set[str], stored: set[str]) -
     )
 
 
-def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, library: str, as_json: bool) -> None:
+def _tell_runbooks(
+    read: RunbookImport, changes: RunbookChanges | None, library: str, as_json: bool, *, is_used: bool
+) -> None:
     from features.history_runbooks import RunbookChanges
 
     told = changes or RunbookChanges(added=0, updated=0, unchanged=0)
@@ -209,7 +212,7 @@ def _tell_runbooks(read: RunbookImport, changes: RunbookChanges | None, library:
         say(f"  {path}: {reason}")
     if told.removed:
         say(f"Removed: {', '.join(told.removed)}.")
-    if told.kept:
+    if told.kept and is_used:
         say(f"Kept as stored, since their files were rejected: {', '.join(told.kept)}.")
-    if changes is None:
+    if not is_used:
         say("The history is left as it was, since no page could be used.")

@@ -74,7 +74,7 @@ def replace_library(
 ) -> RunbookChanges:
     """Make a library hold exactly these, and stored ones whose id is to be kept, inside a transaction that writes.
 
-    An id is given once. What has an id of another library is left out.
+    An id is given once. What has an id of another library is left out; where that is all, nothing is changed.
     """
     lock(connection)
     libraries = read_libraries(connection)
@@ -86,6 +86,8 @@ def replace_library(
     }
     taken = {each.id: libraries[each.id] for each in new if libraries.get(each.id, library) != library}
     hashes = {runbook.id: _content_hash(runbook) for runbook in new if runbook.id not in taken}
+    if new and not hashes:
+        return RunbookChanges(added=0, updated=0, unchanged=0, kept=tuple(sorted(stored)), taken=taken)
     writes = [each for each in new if each.id in hashes and stored.get(each.id) != hashes[each.id]]
     missing = stored.keys() - hashes.keys()
     kept = {each for each in missing if is_kept(each)}

@@ -40,11 +40,11 @@ Each migration keeps it so, or raises it: then no older program may be at work b
 CHANGES = "changes"
 ROWS = "rows"
 RUNBOOKS = "runbooks"
-MAIN_LIBRARY = "main"
-"""The library of runbooks that were imported without naming one."""
 """Names of the counters in ``change_counter``."""
 SCHEMA_FLOOR = "schema_floor"
 """Not a counter: the number of ``OLDEST_PROGRAM``, for programs that do not know the newest migration."""
+MAIN_LIBRARY = "main"
+"""Of runbooks that were imported without naming a library."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

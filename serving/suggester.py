@@ -238,7 +238,7 @@ class Suggester:
                 open=[related_open(group, cases[row]) for group in listed.open if (row := group.shown.row_id) in cases],
                 resolved=[(group.best.relevance, cases[group.shown.row_id]) for group in found],
                 n_hidden=n_hidden,
-                failed=frozenset(cases[g.shown.row_id].id for g in found if g.shown.row_id in listed.setbacks.reasons),
+                failed=frozenset(case.id for row, case in cases.items() if row in listed.setbacks.reasons),
                 refused_runbooks=listed.verdicts.refused_runbooks,
             )
 

@@ -305,7 +305,11 @@ def test_each_library_is_updated_and_cleared_by_itself(precedent: Any, tmp_path:
     first = json.loads(run("ops", "--json").out)
     assert (first["added"], [each["path"] for each in first["rejected"]]) == (2, ["readme"])
     assert 'its id is one of the library "wiki"' in first["rejected"][0]["reason"]
-    (tmp_path / "ops" / "pager.md").unlink()
+    (tmp_path / "ops" / "sev.md").rename(tmp_path / "sev.md")
+    (tmp_path / "ops" / "pager.md").rename(tmp_path / "pager.md")
+    nothing = run("ops", "--replace")  # but the page whose id is the other's
+    assert (nothing.code, "The history is left as it was, since no page could be used." in nothing.err) == (1, True)
+    (tmp_path / "sev.md").rename(tmp_path / "ops" / "sev.md")
     again = run("ops")
     assert "0 new, 0 changed, 1 removed, 1 as they were, 1 rejected" in again.out
     assert "Removed: pager." in again.err
