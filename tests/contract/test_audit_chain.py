@@ -486,6 +486,7 @@ def taken_back(history: History) -> None:
     tables = ("journal_feedback", "journal_suggestions")
     columns = [(table, column) for table in tables for column in ("audit_seq", "salt")]
     for statement in (
+        "ALTER TABLE runbooks DROP COLUMN library",
         "DROP TABLE audit_chain",
         "DROP TABLE audit_head",
         *(f"DROP INDEX ix_{table}_audit_seq" for table in tables),
